@@ -1,0 +1,204 @@
+"""Preprocessing, written once: encoded bytes or a file → the uint8 array the network sees.
+
+Training, calibration and serving all call this; normalization is arithmetic on that array and
+stands inside the exported model, so that it cannot differ either. Pinned by a golden test to
+torchvision's Resize (on a PIL image, antialiased bilinear) and CenterCrop.
+
+    pixels = prepare(Path("bee.jpg").read_bytes(), Geometry(image_size=224))
+    pixels.shape, pixels.dtype       # (224, 224, 3), uint8
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.common.errors import BadInput, PayloadTooLarge
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+# https://pytorch.org/vision/stable/models.html: the statistics torchvision's weights were trained with.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# The usual evaluation transform is Resize(256) then CenterCrop(224).
+RESIZE_RATIO = 256 / 224
+
+# A decoded image of 100 million RGB pixels takes 300 MB. Phone panoramas stay below; bombs do not.
+MAX_PIXELS = 100_000_000
+
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an image becomes a square: part of the model artifact."""
+
+    image_size: int = 224
+    rule: Literal["crop", "squash"] = "crop"
+    channels: Literal[1, 3] = 3
+
+    @property
+    def resize_size(self) -> int:
+        """Length of the shorter side after resizing, in pixels, under the crop rule."""
+        return round(self.image_size * RESIZE_RATIO)
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after resizing. The long side is truncated, as torchvision's Resize does."""
+        if self.rule == "squash":
+            return self.image_size, self.image_size
+        short = self.resize_size
+        if width <= height:
+            return short, max(int(short * height / width), short)
+        return max(int(short * width / height), short), short
+
+
+def decode(data: bytes) -> Image.Image | Pixels:
+    """Encoded bytes → an upright image: an HWC or HW uint8 array (JPEG), else a PIL image.
+
+    The first frame of an animation; 16-bit gray scaled to 8; EXIF orientation applied.
+    Raises BadInput when it is no readable image, PayloadTooLarge above MAX_PIXELS.
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        fast = _decode_jpeg(data)
+        if fast is not None:
+            return fast
+    return _decode_pillow(data)
+
+
+def _decode_jpeg(data: bytes) -> Pixels | None:
+    """The quick way for ordinary JPEGs; None sends the bytes to Pillow, which has the last word."""
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        _check_pixels(width, height)
+        if colorspace not in ("YCbCr", "Gray", "RGB"):
+            return None  # CMYK and YCCK need Adobe's inversion, which Pillow knows
+        # Exif stands in the first segments; without it there is no orientation to ask Pillow for.
+        if b"Exif\x00\x00" in data[:65536] and _orientation(data) != 1:
+            return None
+        array: Pixels = simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB")
+        return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    except ValueError:
+        return None
+
+
+def _orientation(data: bytes) -> int:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except (OSError, ValueError, SyntaxError):
+        return 1
+
+
+def _decode_pillow(data: bytes) -> Image.Image:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not data:
+        raise BadInput("The image is empty (0 bytes); send the file's bytes.")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns below its own bomb limit; ours is checked before anything is decoded.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data))
+            _check_pixels(*image.size)
+            image.load()
+            return ImageOps.exif_transpose(_eight_bit(image))
+    except Image.DecompressionBombError as exc:
+        raise PayloadTooLarge(_too_large_text()) from exc
+    except UnidentifiedImageError as exc:
+        raise BadInput("The bytes are not an image that can be read; send a JPEG, PNG, WebP, BMP or GIF file.") from exc
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, RuntimeError) as exc:
+        # Pillow's decoders raise all of these on damaged files.
+        raise BadInput(f"The image is damaged ({exc}); send the file again, or another one.") from exc
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise PayloadTooLarge(f"The image has {width} × {height} pixels. {_too_large_text()}")
+
+
+def _too_large_text() -> str:
+    return f"At most {MAX_PIXELS // 1_000_000} million pixels are decoded; scale it down first."
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit and float gray scaled to 8 bits; Pillow's own convert would clip them to white."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    if image.mode == "I":
+        array = np.asarray(image, dtype=np.int64)
+        return Image.fromarray((np.clip(array, 0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        array = np.nan_to_num(np.asarray(image, dtype=np.float32))
+        scale = 255.0 if array.size and array.max() <= 1.0 else 1.0
+        return Image.fromarray(np.clip(array * scale, 0, 255).astype(np.uint8))
+    return image
+
+
+def fit(image: Image.Image | NDArray[Any], geometry: Geometry, *, margin: bool = False) -> Pixels:
+    """An image of any size → (S, S, C) uint8, resized and cropped by ``geometry``.
+
+    ``margin`` keeps the whole resized square (side ``resize_size`` under the crop rule) for
+    augmentation; its centre S × S equals the answer without ``margin``.
+    """
+    from PIL import Image
+
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    mode = "L" if geometry.channels == 1 else "RGB"
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    width, height = geometry.resized(*picture.size)
+    side = geometry.resize_size if margin and geometry.rule == "crop" else geometry.image_size
+    if (width, height) == picture.size == (side, side):
+        return _hwc(picture)
+    # Resized whole and then cropped: Pillow's ``box`` would be a little quicker, and up to 1/255 off.
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    # torchvision's CenterCrop: the offset is rounded half to even.
+    left, top = round((width - side) / 2.0), round((height - side) / 2.0)
+    return _hwc(resized.crop((left, top, left + side, top + side)))
+
+
+def _hwc(picture: Image.Image) -> Pixels:
+    array = np.array(picture, dtype=np.uint8)
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def prepare(data: bytes, geometry: Geometry, *, margin: bool = False) -> Pixels:
+    """Encoded bytes → (S, S, C) uint8: ``decode`` then ``fit``."""
+    return fit(decode(data), geometry, margin=margin)
+
+
+def center(pixels: Pixels, size: int) -> Pixels:
+    """The central ``size`` × ``size`` of (..., H, W, C) pixels kept with a margin."""
+    height, width = pixels.shape[-3], pixels.shape[-2]
+    top, left = round((height - size) / 2.0), round((width - size) / 2.0)
+    return pixels[..., top : top + size, left : left + size, :]
+
+
+def normalize(pixels: Pixels, mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
+    """(..., H, W, C) uint8 → (..., C', H, W) float32, C' = len(mean): scaled to 0–1, minus mean, over std.
+
+    A single gray channel is copied to every one of the C' channels. The exported model does this
+    itself; the function is its definition, and what tests compare it with.
+    """
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    if scaled.shape[-1] == 1 and len(mean) > 1:
+        scaled = np.repeat(scaled, len(mean), axis=-1)
+    normal = (scaled - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return np.ascontiguousarray(np.moveaxis(normal, -1, -3))
