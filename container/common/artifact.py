@@ -12,7 +12,6 @@ No pickle anywhere. Softmax is the server's; the model gives raw logits.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     partial = folder / (MANIFEST + ".partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, folder / MANIFEST)
+    partial.replace(folder / MANIFEST)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -96,21 +95,27 @@ def read_manifest(folder: Path) -> Manifest:
             f"No model: {path} does not exist; give the folder (or model.tar.gz) that a training job left in model/."
         ) from exc
     except (OSError, ValueError) as exc:
-        raise ArtifactError(f"The model's manifest {path} cannot be read ({exc}); take the artifact again from the "
-                            "training job's output.") from exc
+        raise ArtifactError(
+            f"The model's manifest {path} cannot be read ({exc}); take the artifact again from the "
+            "training job's output."
+        ) from exc
     return _checked(raw, path)
 
 
 def _checked(raw: Any, path: Path) -> Manifest:
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != FORMAT_VERSION:
-        raise ArtifactError(f"The model at {path.parent} has format version {version}, and this version reads "
-                            f"{FORMAT_VERSION}; export it again, or use the matching release.")
+        raise ArtifactError(
+            f"The model at {path.parent} has format version {version}, and this version reads "
+            f"{FORMAT_VERSION}; export it again, or use the matching release."
+        )
     known = set(Manifest.__dataclass_fields__)
     strange = sorted(set(raw) - known)
     if strange:
-        raise ArtifactError(f"The manifest {path} holds the unknown field '{strange[0]}'; export the model again, or "
-                            "use the release it was made with.")
+        raise ArtifactError(
+            f"The manifest {path} holds the unknown field '{strange[0]}'; export the model again, or "
+            "use the release it was made with."
+        )
     try:
         tuples = {k: tuple(raw[k]) for k in ("head", "dropout", "classes", "mean", "std")}
         explanation = Explanation(tuple(raw.get("explanation", {}).get("tail", ())))

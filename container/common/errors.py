@@ -1,16 +1,16 @@
 """The error hierarchy of the containers.
 
-    ContainerError                 anything a person can put right; one sentence: what, why, what to do
-    ├── HyperparameterError        a hyperparameter is unknown or cannot be parsed
-    ├── DataError                  a channel, a folder or an image is missing or unusable
-    ├── WeightsError               pretrained weights cannot be had or do not fit
-    ├── ArtifactError              a model artifact is missing, damaged or of an unknown format
-    ├── StorageError               the disk is full or not writable
-    └── RequestError               an inference request is at fault; carries an HTTP status and a code
-        ├── BadInput               400  the payload cannot be read as what it says it is
-        ├── NotAcceptable          406  no answer can be given in the asked-for type
-        ├── PayloadTooLarge        413  too many bytes, pixels or images
-        └── UnsupportedContentType 415  the payload's type is not one of those accepted
+ContainerError                 anything a person can put right; one sentence: what, why, what to do
+├── HyperparameterError        a hyperparameter is unknown or cannot be parsed
+├── DataError                  a channel, a folder or an image is missing or unusable
+├── WeightsError               pretrained weights cannot be had or do not fit
+├── ArtifactError              a model artifact is missing, damaged or of an unknown format
+├── StorageError               the disk is full or not writable
+└── RequestError               an inference request is at fault; carries an HTTP status and a code
+    ├── BadInput               400  the payload cannot be read as what it says it is
+    ├── NotAcceptable          406  no answer can be given in the asked-for type
+    ├── PayloadTooLarge        413  too many bytes, pixels or images
+    └── UnsupportedContentType 415  the payload's type is not one of those accepted
 """
 
 from __future__ import annotations

@@ -82,13 +82,13 @@ def _boolean(text: str) -> bool:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    """"" → (), "256" → (256,), "512,64" → (512, 64); also the JSON list "[512, 64]"."""
+    """ "" → (), "256" → (256,), "512,64" → (512, 64); also the JSON list "[512, 64]"."""
     words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
     return tuple(_integer(1, 65536)(word) for word in words)
 
 
 def _dropouts(text: str) -> tuple[float, ...]:
-    """"0.2" for every layer of the head, or one for each: "0.2,0.5"."""
+    """ "0.2" for every layer of the head, or one for each: "0.2,0.5"."""
     words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
     return tuple(_real(0.0, 0.95)(word) for word in words) or (0.0,)
 
@@ -131,80 +131,168 @@ class Hyperparameters:
     """Every hyperparameter of a training job, parsed; the defaults fine-tune a frozen ResNet50."""
 
     # model
-    model: str = _spec("resnet50", _word(r"[a-z0-9_]+", "a torchvision classifier's name"),
-                       "Any torchvision classifier by its function's name.", "model", "name")
-    weights: str = _spec("imagenet", _one_of("imagenet", "none", "channel"),
-                         "Where the backbone's weights come from: torchvision's ImageNet weights, "
-                         "random, or the 'weights' channel.", "model", "imagenet | none | channel")
-    freeze: str = _spec("backbone", _word(r"[A-Za-z0-9_.]+", "backbone, none or a layer's name"),
-                        "What does not train: the whole backbone, nothing, or every layer up to and "
-                        "including the named one (layer3, features.14).", "model", "backbone | none | layer")
-    head: tuple[int, ...] = _spec((), _sizes, "Hidden sizes of the head: '' for one linear layer, '256', '512,64'.",
-                                  "model", "sizes")
-    dropout: tuple[float, ...] = _spec((0.0,), _dropouts, "Dropout before each linear layer of the head; "
-                                       "one value for all, or one for each.", "model", "0 to 0.95")
+    model: str = _spec(
+        "resnet50",
+        _word(r"[a-z0-9_]+", "a torchvision classifier's name"),
+        "Any torchvision classifier by its function's name.",
+        "model",
+        "name",
+    )
+    weights: str = _spec(
+        "imagenet",
+        _one_of("imagenet", "none", "channel"),
+        "Where the backbone's weights come from: torchvision's ImageNet weights, random, or the 'weights' channel.",
+        "model",
+        "imagenet | none | channel",
+    )
+    freeze: str = _spec(
+        "backbone",
+        _word(r"[A-Za-z0-9_.]+", "backbone, none or a layer's name"),
+        "What does not train: the whole backbone, nothing, or every layer up to and "
+        "including the named one (layer3, features.14).",
+        "model",
+        "backbone | none | layer",
+    )
+    head: tuple[int, ...] = _spec(
+        (), _sizes, "Hidden sizes of the head: '' for one linear layer, '256', '512,64'.", "model", "sizes"
+    )
+    dropout: tuple[float, ...] = _spec(
+        (0.0,),
+        _dropouts,
+        "Dropout before each linear layer of the head; one value for all, or one for each.",
+        "model",
+        "0 to 0.95",
+    )
     # data
-    image_size: int = _spec(224, _integer(32, 1024), "Side of the square the network sees, in pixels.", "data",
-                            "32 to 1024")
-    resize: str = _spec("crop", _one_of("crop", "squash"), "crop: shorter side to 256/224 of image-size, then the "
-                        "centre; squash: both sides to image-size.", "data", "crop | squash")
-    grayscale: bool = _spec(False, _boolean, "Read images as gray; the network sees three copies.", "data",
-                            "true | false")
-    normalize: str = _spec("imagenet", _one_of("imagenet", "dataset", "none"), "Mean and standard deviation to "
-                           "normalize by: ImageNet's, the training split's own, or none.", "data",
-                           "imagenet | dataset | none")
-    augment: str = _spec("none", _one_of("none", "flip", "crop", "randaugment"), "Augmentation of training images; "
-                         "crop and randaugment include the flip.", "data", "none | flip | crop | randaugment")
-    augment_views: int = _spec(4, _integer(1, 64), "With a frozen backbone: augmented views of each image kept in "
-                               "the feature cache.", "data", "1 to 64")
-    class_weights: str | dict[str, float] = _spec("none", _class_weights, "Weights of the classes in the loss.", "data",
-                                                  "none | balanced | JSON")
-    validation_fraction: float = _spec(0.15, _real(0.01, 0.5), "Part of the training images to validate on when "
-                                       "there is no validation channel.", "data", "0.01 to 0.5")
-    test_fraction: float = _spec(0.15, _real(0.0, 0.5), "Part of the training images to test on when there is no test "
-                                 "channel; 0 for no test.", "data", "0 to 0.5")
-    max_bad_images: float = _spec(0.01, _real(0.0, 1.0), "Part of a split's files that may be unreadable before the job "
-                                  "fails.", "data", "0 to 1")
+    image_size: int = _spec(
+        224, _integer(32, 1024), "Side of the square the network sees, in pixels.", "data", "32 to 1024"
+    )
+    resize: str = _spec(
+        "crop",
+        _one_of("crop", "squash"),
+        "crop: shorter side to 256/224 of image-size, then the centre; squash: both sides to image-size.",
+        "data",
+        "crop | squash",
+    )
+    grayscale: bool = _spec(
+        False, _boolean, "Read images as gray; the network sees three copies.", "data", "true | false"
+    )
+    normalize: str = _spec(
+        "imagenet",
+        _one_of("imagenet", "dataset", "none"),
+        "Mean and standard deviation to normalize by: ImageNet's, the training split's own, or none.",
+        "data",
+        "imagenet | dataset | none",
+    )
+    augment: str = _spec(
+        "none",
+        _one_of("none", "flip", "crop", "randaugment"),
+        "Augmentation of training images; crop and randaugment include the flip.",
+        "data",
+        "none | flip | crop | randaugment",
+    )
+    augment_views: int = _spec(
+        4,
+        _integer(1, 64),
+        "With a frozen backbone: augmented views of each image kept in the feature cache.",
+        "data",
+        "1 to 64",
+    )
+    class_weights: str | dict[str, float] = _spec(
+        "none", _class_weights, "Weights of the classes in the loss.", "data", "none | balanced | JSON"
+    )
+    validation_fraction: float = _spec(
+        0.15,
+        _real(0.01, 0.5),
+        "Part of the training images to validate on when there is no validation channel.",
+        "data",
+        "0.01 to 0.5",
+    )
+    test_fraction: float = _spec(
+        0.15,
+        _real(0.0, 0.5),
+        "Part of the training images to test on when there is no test channel; 0 for no test.",
+        "data",
+        "0 to 0.5",
+    )
+    max_bad_images: float = _spec(
+        0.01, _real(0.0, 1.0), "Part of a split's files that may be unreadable before the job fails.", "data", "0 to 1"
+    )
     # optimization
     epochs: int = _spec(10, _integer(1, 10000), "Passes over the training images.", "optimization", "1 to 10000")
     batch_size: int = _spec(32, _integer(1, 65536), "Images a step, on each device.", "optimization", "1 to 65536")
-    optimizer: str = _spec("adamw", _one_of("adamw", "adam", "sgd", "adagrad"), "The optimizer.", "optimization",
-                           "adamw | adam | sgd | adagrad")
+    optimizer: str = _spec(
+        "adamw",
+        _one_of("adamw", "adam", "sgd", "adagrad"),
+        "The optimizer.",
+        "optimization",
+        "adamw | adam | sgd | adagrad",
+    )
     lr: float = _spec(1e-3, _real(0.0, above=True), "Learning rate.", "optimization", "> 0")
     weight_decay: float = _spec(0.01, _real(0.0), "Weight decay.", "optimization", ">= 0")
-    eps: float = _spec(1e-8, _real(0.0, above=True), "Denominator term of adamw, adam and adagrad.", "optimization",
-                       "> 0")
-    momentum: float = _spec(0.9, _real(0.0, 0.9999), "Momentum of sgd; beta1 of adamw and adam.", "optimization",
-                            "0 to 0.9999")
-    schedule: str = _spec("cosine", _one_of("none", "cosine", "step", "onecycle"), "Learning-rate schedule, a value a "
-                          "step: cosine to 0, step (x0.1 at each third), onecycle.", "optimization",
-                          "none | cosine | step | onecycle")
-    warmup_epochs: float = _spec(0.0, _real(0.0), "Epochs of linear warm-up before the schedule.", "optimization",
-                                 ">= 0")
-    label_smoothing: float = _spec(0.0, _real(0.0, 0.5), "Label smoothing of the training loss.", "optimization",
-                                   "0 to 0.5")
-    early_stopping_patience: int = _spec(0, _integer(0), "Stop after so many epochs without a lower validation loss; "
-                                         "0 never stops early. The best epoch is kept either way.", "optimization",
-                                         ">= 0")
+    eps: float = _spec(
+        1e-8, _real(0.0, above=True), "Denominator term of adamw, adam and adagrad.", "optimization", "> 0"
+    )
+    momentum: float = _spec(
+        0.9, _real(0.0, 0.9999), "Momentum of sgd; beta1 of adamw and adam.", "optimization", "0 to 0.9999"
+    )
+    schedule: str = _spec(
+        "cosine",
+        _one_of("none", "cosine", "step", "onecycle"),
+        "Learning-rate schedule, a value a step: cosine to 0, step (x0.1 at each third), onecycle.",
+        "optimization",
+        "none | cosine | step | onecycle",
+    )
+    warmup_epochs: float = _spec(
+        0.0, _real(0.0), "Epochs of linear warm-up before the schedule.", "optimization", ">= 0"
+    )
+    label_smoothing: float = _spec(
+        0.0, _real(0.0, 0.5), "Label smoothing of the training loss.", "optimization", "0 to 0.5"
+    )
+    early_stopping_patience: int = _spec(
+        0,
+        _integer(0),
+        "Stop after so many epochs without a lower validation loss; "
+        "0 never stops early. The best epoch is kept either way.",
+        "optimization",
+        ">= 0",
+    )
     # run
-    seed: int = _spec(0, _integer(0, 2**31 - 1), "Seed of the splits, the initialization, the order and the "
-                      "augmentation.", "run", "0 to 2147483647")
+    seed: int = _spec(
+        0,
+        _integer(0, 2**31 - 1),
+        "Seed of the splits, the initialization, the order and the augmentation.",
+        "run",
+        "0 to 2147483647",
+    )
     amp: bool = _spec(False, _boolean, "bf16 autocast.", "run", "true | false")
     compile: bool = _spec(False, _boolean, "torch.compile the network (GPU).", "run", "true | false")
-    workers: int | str = _spec("auto", _auto_or(_integer(0, 1024)), "Threads that decode images; auto is one a core.",
-                               "run", "auto | 0 to 1024")
-    feature_cache: bool = _spec(True, _boolean, "Pass a frozen backbone once and train the head on its kept features.",
-                                "run", "true | false")
+    workers: int | str = _spec(
+        "auto",
+        _auto_or(_integer(0, 1024)),
+        "Threads that decode images; auto is one a core.",
+        "run",
+        "auto | 0 to 1024",
+    )
+    feature_cache: bool = _spec(
+        True, _boolean, "Pass a frozen backbone once and train the head on its kept features.", "run", "true | false"
+    )
     checkpoint_every: int = _spec(1, _integer(1), "Epochs between checkpoints.", "run", ">= 1")
     # export
-    precision: str = _spec("auto", _one_of("auto", "fp32", "bf16", "int8"), "Precision of the exported model; auto "
-                           "keeps int8 when its validation accuracy is within 0.3 points of fp32's.", "export",
-                           "auto | fp32 | bf16 | int8")
+    precision: str = _spec(
+        "auto",
+        _one_of("auto", "fp32", "bf16", "int8"),
+        "Precision of the exported model; auto keeps int8 when its validation accuracy is within 0.3 points of fp32's.",
+        "export",
+        "auto | fp32 | bf16 | int8",
+    )
     # debug
-    debug_hook: bool = _spec(False, _boolean, "Attach the smdebug hook although no debughookconfig.json is there.",
-                             "debug", "true | false")
-    debug_save_interval: int = _spec(50, _integer(1), "Steps between saved tensors when debug-hook sets the hook up.",
-                                     "debug", ">= 1")
+    debug_hook: bool = _spec(
+        False, _boolean, "Attach the smdebug hook although no debughookconfig.json is there.", "debug", "true | false"
+    )
+    debug_save_interval: int = _spec(
+        50, _integer(1), "Steps between saved tensors when debug-hook sets the hook up.", "debug", ">= 1"
+    )
 
     def strings(self) -> dict[str, str]:
         """The values as SageMaker sends them; ``parse`` of the answer gives an equal object."""
@@ -241,8 +329,11 @@ def describe() -> list[Description]:
     rows = []
     for f in fields(Hyperparameters):
         default = "" if f.default is MISSING else _text(f.default)
-        rows.append(Description(f.name.replace("_", "-"), default, f.metadata["values"], f.metadata["group"],
-                                f.metadata["help"]))
+        rows.append(
+            Description(
+                f.name.replace("_", "-"), default, f.metadata["values"], f.metadata["group"], f.metadata["help"]
+            )
+        )
     return rows
 
 
@@ -259,19 +350,38 @@ def parse(strings: Mapping[str, Any]) -> Hyperparameters:
         if name not in _ATTRIBUTES:
             raise HyperparameterError(f"Unknown hyperparameter '{raw_name}'.{_suggestion(name)}")
         if _ATTRIBUTES[name] in values:
-            raise HyperparameterError(f"Hyperparameter '{name}' is given twice, with a hyphen and with an underscore; "
-                                      "keep one.")
+            raise HyperparameterError(
+                f"Hyperparameter '{name}' is given twice, with a hyphen and with an underscore; keep one."
+            )
         values[_ATTRIBUTES[name]] = _parse_value(name, raw)
     return Hyperparameters(**values)
 
 
 # What others call ours, for the error's suggestion only.
 _SYNONYMS = {
-    "learning-rate": "lr", "epoch": "epochs", "batch": "batch-size", "train-batch-size": "batch-size",
-    "arch": "model", "architecture": "model", "network": "model", "model-name": "model", "pretrained": "weights",
-    "wd": "weight-decay", "opt": "optimizer", "scheduler": "schedule", "hidden": "head", "hidden-units": "head",
-    "patience": "early-stopping-patience", "size": "image-size", "num-workers": "workers", "random-seed": "seed",
-    "fp16": "amp", "bf16": "amp", "augmentation": "augment", "gray": "grayscale", "beta1": "momentum",
+    "learning-rate": "lr",
+    "epoch": "epochs",
+    "batch": "batch-size",
+    "train-batch-size": "batch-size",
+    "arch": "model",
+    "architecture": "model",
+    "network": "model",
+    "model-name": "model",
+    "pretrained": "weights",
+    "wd": "weight-decay",
+    "opt": "optimizer",
+    "scheduler": "schedule",
+    "hidden": "head",
+    "hidden-units": "head",
+    "patience": "early-stopping-patience",
+    "size": "image-size",
+    "num-workers": "workers",
+    "random-seed": "seed",
+    "fp16": "amp",
+    "bf16": "amp",
+    "augmentation": "augment",
+    "gray": "grayscale",
+    "beta1": "momentum",
 }
 
 

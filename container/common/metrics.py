@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 NUMBER = r"([0-9.eE+-]+)"
 
@@ -79,3 +80,44 @@ def parse_line(line: str) -> dict[str, float]:
             except ValueError:
                 continue  # "nan" has no digits to match and never gets here; "e+" would
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a job is, for a progress bar; printed every few seconds between metrics lines.
+
+        progress stage=train round=3 rounds=10 done=640 total=2400 rate=412.7 loss=0.4121 accuracy=0.8812
+
+    ``stage`` is decode, features, train, evaluate or export; ``round`` of ``rounds`` is the epoch;
+    ``done`` of ``total`` counts images within it; ``rate`` is images a second. No word here matches a
+    metric's regex.
+    """
+
+    stage: str
+    done: int
+    total: int
+    round: int = 0
+    rounds: int = 0
+    rate: float = 0.0
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+def format_progress(progress: Progress) -> str:
+    """One progress line; what is not known is left out."""
+    values = {f.name: getattr(progress, f.name) for f in fields(progress)}
+    shown = {k: v for k, v in values.items() if v is not None and (v or k in ("done", "total"))}
+    return "progress " + " ".join(f"{k}={v if isinstance(v, str) else _number(v)}" for k, v in shown.items())
+
+
+def parse_progress(line: str) -> Progress | None:
+    """The progress in one log line, or None when it is another line."""
+    if not line.startswith("progress stage="):
+        return None
+    pairs = dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
+    try:
+        whole = {k: int(pairs[k]) for k in ("done", "total", "round", "rounds") if k in pairs}
+        real = {k: float(pairs[k]) for k in ("rate", "loss", "accuracy") if k in pairs}
+        return Progress(stage=pairs["stage"], **whole, **real)  # type: ignore[arg-type]
+    except (KeyError, ValueError, TypeError):
+        return None
