@@ -15,10 +15,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     TEST: ("test",),
 }
 
-# What a class folder may hold; matched without case.
-IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+# What a class folder may hold, matched without case: torchvision ImageFolder's own list. A GIF is
+# served (its first frame) but is no training image, there as here.
+IMAGE_SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 def split_of(name: str) -> str | None:
@@ -49,3 +48,13 @@ def resolve(root: Path) -> dict[str, Path]:
         if TRAIN in inner:
             return {split: path for split, path in inner.items() if split is not None}
     return found
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name is that of a training image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_clutter(path: Path) -> bool:
+    """Files that operating systems leave in folders (.DS_Store, Thumbs.db): passed over without a word."""
+    return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini")

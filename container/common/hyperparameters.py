@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from container.common.errors import HyperparameterError
 from container.common.names import did_you_mean
@@ -28,6 +28,7 @@ from container.common.names import did_you_mean
 RESERVED = ("sagemaker_", "_tuning_objective_metric", "_kfold", "_num_samples")
 
 Parser = Callable[[str], Any]
+_Number = TypeVar("_Number", int, float)
 
 
 def _integer(minimum: int | None = None, maximum: int | None = None) -> Parser:
@@ -53,7 +54,7 @@ def _real(minimum: float | None = None, maximum: float | None = None, *, above: 
     return parse_one
 
 
-def _bounded(number: Any, minimum: float | None, maximum: float | None) -> Any:
+def _bounded(number: _Number, minimum: float | None, maximum: float | None) -> _Number:
     if minimum is not None and number < minimum:
         raise ValueError(f"it must be at least {minimum:g}")
     if maximum is not None and number > maximum:
