@@ -42,7 +42,10 @@ def detect(source: Path) -> str:
 
 
 def read(source: Path, layout: str) -> list[Sample]:
-    """Every file of ``source`` that stands where an image should, in a fixed order. ``layout`` is "auto" or one of ``LAYOUTS``."""
+    """Every file of ``source`` that stands where an image should, in a fixed order.
+
+    ``layout`` is "auto" or one of ``LAYOUTS``.
+    """
     chosen = detect(source) if layout == "auto" else layout
     readers = {"fingers": _fingers, "folder": _folder}
     if chosen not in readers:

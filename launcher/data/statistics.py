@@ -50,7 +50,7 @@ def read_one(path: Path) -> Reading:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if not channels.is_image(path):
-        return Reading(digest, problem=f"not a training image ({', '.join(sorted(channels.IMAGE_SUFFIXES))} are)")
+        return Reading(digest, problem=f"its suffix '{path.suffix}' is not that of a training image")
     try:
         decoded = images.decode(data)
     except RequestError as exc:
