@@ -118,7 +118,7 @@ def _decode_pillow(data: bytes) -> Image.Image:
             image.load()
             return ImageOps.exif_transpose(_eight_bit(image))
     except Image.DecompressionBombError as exc:
-        raise PayloadTooLarge(_too_large_text()) from exc
+        raise PayloadTooLarge(_too_large_text("far too many pixels")) from exc
     except UnidentifiedImageError as exc:
         raise BadInput("The bytes are not an image that can be read; send a JPEG, PNG, WebP, BMP or GIF file.") from exc
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, RuntimeError) as exc:
@@ -128,11 +128,11 @@ def _decode_pillow(data: bytes) -> Image.Image:
 
 def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PayloadTooLarge(f"The image has {width} × {height} pixels. {_too_large_text()}")
+        raise PayloadTooLarge(_too_large_text(f"{width} × {height} pixels"))
 
 
-def _too_large_text() -> str:
-    return f"At most {MAX_PIXELS // 1_000_000} million pixels are decoded; scale it down first."
+def _too_large_text(size: str) -> str:
+    return f"The image has {size}, and at most {MAX_PIXELS // 1_000_000} million are decoded; scale it down first."
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

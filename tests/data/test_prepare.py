@@ -1,0 +1,132 @@
+"""Any layout to ImageFolder splits: stratified, seeded, without leaks, nothing lost silently."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launcher.data import DatasetError, Prepared, generate_fingers, prepare
+
+
+def picture(path: Path, seed: int, mode: str = "RGB") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    shape = (12, 10) if mode == "L" else (12, 10, 3)
+    Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+    return path
+
+
+def class_folders(root: Path, sizes: dict[str, int]) -> Path:
+    seed = 0
+    for label, count in sizes.items():
+        for i in range(count):
+            picture(root / label / f"{i}.png", seed := seed + 1)
+    return root
+
+
+def run(source: Path, destination: Path, **changes: object) -> Prepared:
+    options: dict[str, object] = {"validation_fraction": 0.2, "test_fraction": 0.2, "seed": 1, **changes}
+    return prepare(source, destination, **options)  # type: ignore[arg-type]
+
+
+def test_flat_fingers_become_class_folders_with_the_test_images_kept(tmp_path: Path) -> None:
+    generate_fingers(tmp_path / "hands", train=120, test=24, seed=1)
+    made = run(tmp_path / "hands", tmp_path / "out")
+    assert {split: sum(c.values()) for split, c in made.counts.items()} == {"train": 96, "validation": 24, "test": 24}
+    names = {p.name for p in (tmp_path / "out" / "test").rglob("*.png")}
+    assert names == {p.name for p in (tmp_path / "hands" / "test").iterdir()}
+    assert len(made.mean["train"]) == 1
+
+
+def test_missing_splits_are_stratified_and_seeded(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 50, "bees": 20})
+    first, again = run(source, tmp_path / "a"), run(source, tmp_path / "b")
+    other = run(source, tmp_path / "c", seed=2)
+    assert first.counts == {
+        "train": {"ants": 30, "bees": 12},
+        "validation": {"ants": 10, "bees": 4},
+        "test": {"ants": 10, "bees": 4},
+    }
+
+    def listing(made: Prepared) -> set[str]:
+        return {str(p.relative_to(made.destination)) for p in made.destination.rglob("*.png")}
+
+    assert listing(first) == listing(again) != listing(other)
+
+
+def test_a_duplicate_stays_on_the_held_out_side_and_is_reported(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in" / "train", {"ants": 10, "bees": 10}).parent
+    class_folders(source / "val", {"ants": 3})  # equal to the first three training ants
+    made = run(source, tmp_path / "out", test_fraction=0)
+    assert made.counts["train"]["ants"] == 7
+    assert made.counts["validation"] == {"ants": 3}
+    assert all(kept.parts[-3] == "val" and left.parts[-3] == "train" for left, kept in made.duplicates)
+    assert len(made.duplicates) == 3
+
+
+def test_unreadable_files_are_left_out_and_named(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 10, "bees": 10})
+    (source / "ants" / "broken.png").write_bytes(b"no image")
+    (source / "ants" / "note.txt").write_text("hello")
+    (source / "ants" / ".DS_Store").write_text("")
+    made = run(source, tmp_path / "out")
+    assert {path.name for path, _ in made.bad} == {"broken.png", "note.txt"}
+    assert sum(sum(c.values()) for c in made.counts.values()) == 20
+
+
+def test_mean_and_deviation_are_those_of_all_pixels(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 10, "bees": 10})
+    made = run(source, tmp_path / "out")
+    pixels = np.concatenate(
+        [np.asarray(Image.open(p)).reshape(-1, 3) for p in (tmp_path / "out" / "train").rglob("*.png")]
+    )
+    np.testing.assert_allclose(made.mean["train"], pixels.mean(0) / 255, atol=1e-6)
+    np.testing.assert_allclose(made.std["train"], pixels.std(0) / 255, atol=1e-6)
+    written = json.loads((tmp_path / "out" / "statistics.json").read_text())
+    assert written["train"]["mean"] == list(made.mean["train"])
+
+
+def test_each_split_has_its_distribution_as_csv(tmp_path: Path) -> None:
+    made = run(class_folders(tmp_path / "in", {"ants": 50, "bees": 20}), tmp_path / "out")
+    for split, counts in made.counts.items():
+        with (tmp_path / "out" / f"info_{split}.csv").open() as handle:
+            rows = list(csv.DictReader(handle))
+        assert {r["class"]: int(r["images"]) for r in rows} == counts
+        assert sum(float(r["fraction"]) for r in rows) == pytest.approx(1, abs=1e-5)
+
+
+def test_equal_names_in_sub_folders_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"bees": 10})
+    for i in range(10):
+        picture(source / "ants" / f"day{i}" / "photo.png", 100 + i)
+    made = run(source, tmp_path / "out", validation_fraction=0, test_fraction=0)
+    assert made.counts["train"] == {"ants": 10, "bees": 10}
+    assert len(list((tmp_path / "out" / "train" / "ants").iterdir())) == 10
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda root: None, "not a folder"),
+        (lambda root: root.mkdir(), "No images found"),
+        (lambda root: class_folders(root, {"ants": 5}), "at least two classes"),
+    ],
+)
+def test_an_unusable_source_is_one_sentence(tmp_path: Path, build: object, said: str) -> None:
+    build(tmp_path / "in")  # type: ignore[operator]
+    with pytest.raises(DatasetError, match=said) as caught:
+        run(tmp_path / "in", tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_destination_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    with pytest.raises(DatasetError, match="not empty"):
+        run(class_folders(tmp_path / "in", {"ants": 5, "bees": 5}), tmp_path / "out")
+    assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
