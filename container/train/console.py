@@ -1,0 +1,72 @@
+"""What a job says while it runs: prose, metrics lines and progress lines, from rank 0, flushed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import IO
+
+from container.common.metrics import Progress, format_line, format_progress
+
+# A progress bar needs no more, and a log bears no more.
+SECONDS_BETWEEN = 2.0
+
+
+class Console:
+    """Prints lines; ``silent`` on every rank but the first."""
+
+    def __init__(
+        self, *, silent: bool = False, stream: IO[str] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._silent = silent
+        self._stream = stream
+        self._clock = clock
+        self._last = float("-inf")
+
+    def say(self, text: str) -> None:
+        """One line of prose (or a metrics line), at once."""
+        if not self._silent:
+            print(text, file=self._stream or sys.stdout, flush=True)  # noqa: T201
+
+    def warn(self, text: str) -> None:
+        """A line that begins with "warning:"."""
+        self.say(f"warning: {text}")
+
+    def metrics(self, values: Mapping[str, float | int]) -> None:
+        """A metrics line."""
+        self.say(format_line(values))
+
+    def progress(self, progress: Progress) -> None:
+        """A progress line, unless the last one was less than two seconds ago."""
+        now = self._clock()
+        if now - self._last >= SECONDS_BETWEEN:
+            self._last = now
+            self.say(format_progress(progress))
+
+
+class Meter:
+    """Counts images of one stage and reports them through the console."""
+
+    def __init__(self, console: Console, stage: str, total: int, *, round: int = 0, rounds: int = 0) -> None:
+        self._console = console
+        self._stage, self._total, self._round, self._rounds = stage, total, round, rounds
+        self._start = time.monotonic()
+        self.done = 0
+
+    def add(self, count: int, *, loss: float | None = None, accuracy: float | None = None) -> None:
+        """``count`` more images are done."""
+        self.done += count
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        self._console.progress(
+            Progress(
+                stage=self._stage,
+                done=self.done,
+                total=self._total,
+                round=self._round,
+                rounds=self._rounds,
+                rate=self.done / seconds,
+                loss=loss,
+                accuracy=accuracy,
+            )
+        )

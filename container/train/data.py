@@ -1,0 +1,155 @@
+"""Which files are the training, validation and test images: channels, classes and splits.
+
+ImageFolder layout: a folder a class. Class order is that of the sorted folder names of the training
+split. A validation or test split that has no channel is taken out of the training files, seeded and
+stratified by class.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from container.common import channels
+from container.common.channels import SPLITS, TEST, TRAIN, VALIDATION
+from container.common.errors import DataError
+from container.common.hyperparameters import Hyperparameters
+from container.common.names import did_you_mean
+
+# torchvision's ImageFolder leaves GIFs out as well: they are placeholders and animations, not photographs.
+SUFFIXES = channels.IMAGE_SUFFIXES - {".gif"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Files of one split with their class indices, and what was found there that is no image."""
+
+    name: str
+    files: tuple[Path, ...]
+    labels: tuple[int, ...]
+    strangers: tuple[Path, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The classes in index order, and the splits by name."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def find(root: Path, hyperparameters: Hyperparameters) -> Dataset:
+    """Scan the channels under ``root`` (input/data) and make what splits are missing.
+
+    Raises DataError, in one sentence, for a missing channel, an empty folder, a single class, or
+    classes that differ between the splits.
+    """
+    folders = channels.resolve(root)
+    if TRAIN not in folders:
+        there = sorted(p.name for p in root.iterdir()) if root.is_dir() else []
+        raise DataError(
+            f"The 'train' channel is missing: {root} holds {', '.join(there) or 'nothing'}; "
+            "give a channel named train with a folder of images for each class."
+        )
+    classes = _class_names(folders[TRAIN])
+    splits = {name: _scan(name, folders[name], classes) for name in SPLITS if name in folders}
+    warnings = _check_classes(splits, classes)
+    _make_missing(splits, classes, hyperparameters)
+    return Dataset(classes, splits, tuple(warnings))
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    names = tuple(p.name for p in _folders(root))
+    if len(names) >= 2:
+        return names
+    if not names:
+        loose = sum(p.suffix.lower() in SUFFIXES for p in root.iterdir())
+        what = f"{loose} images but no class folders" if loose else "no class folders"
+        raise DataError(f"The train channel {root} holds {what}; put the images of each class into a folder of its own.")
+    raise DataError(
+        f"The train channel {root} holds one class only ('{names[0]}'); a classifier needs at least two folders."
+    )
+
+
+def _scan(name: str, root: Path, classes: tuple[str, ...]) -> Split:
+    unknown = [p.name for p in _folders(root) if p.name not in classes]
+    if unknown:
+        raise DataError(
+            f"The {name} channel holds the class '{unknown[0]}', which the train channel does not have."
+            f"{did_you_mean(unknown[0], classes)} Rename or remove the folder."
+        )
+    files: list[Path] = []
+    labels: list[int] = []
+    strangers: list[Path] = []
+    for index, class_name in enumerate(classes):
+        for path in sorted((root / class_name).rglob("*")):
+            if path.name.startswith(".") or not path.is_file():
+                continue
+            if path.suffix.lower() in SUFFIXES:
+                files.append(path)
+                labels.append(index)
+            else:
+                strangers.append(path)
+    return Split(name, tuple(files), tuple(labels), tuple(strangers))
+
+
+def _check_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> list[str]:
+    warnings = []
+    for name, split in splits.items():
+        empty = [c for i, c in enumerate(classes) if i not in set(split.labels)]
+        if not empty:
+            continue
+        if name == TRAIN:
+            raise DataError(
+                f"The class folder '{empty[0]}' of the train channel holds no images; add some, or remove the folder."
+            )
+        if name == VALIDATION:
+            raise DataError(
+                f"The class '{empty[0]}' has no images in the validation channel; add some, or leave the channel "
+                "out to have a validation split taken from the training images."
+            )
+        warnings.append(f"the {name} channel has no images of {', '.join(empty)}")
+    return warnings
+
+
+def _make_missing(splits: dict[str, Split], classes: tuple[str, ...], hyperparameters: Hyperparameters) -> None:
+    """Take a validation and a test split out of the training files where they have no channel."""
+    fractions = {TEST: hyperparameters.test_fraction, VALIDATION: hyperparameters.validation_fraction}
+    for name, fraction in fractions.items():
+        if name not in splits and fraction > 0:
+            splits[TRAIN], splits[name] = _divide(
+                splits[TRAIN], name, classes, fraction=fraction, seed=hyperparameters.seed
+            )
+
+
+def _divide(train: Split, name: str, classes: tuple[str, ...], *, fraction: float, seed: int) -> tuple[Split, Split]:
+    labels = np.array(train.labels)
+    # A generator of its own for each split, so that asking for a test split does not move the others.
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    chosen = np.zeros(len(labels), dtype=bool)
+    for index, class_name in enumerate(classes):
+        members = np.flatnonzero(labels == index)
+        count = max(1, round(len(members) * fraction))
+        if count >= len(members):
+            raise DataError(
+                f"The class '{class_name}' has {len(members)} training image(s), too few to take a {name} split "
+                f"from; add images, or give a {name} channel."
+            )
+        chosen[generator.permutation(members)[:count]] = True
+    return _subset(train, ~chosen, TRAIN, train.strangers), _subset(train, chosen, name, ())
+
+
+def _subset(split: Split, mask: np.ndarray, name: str, strangers: tuple[Path, ...]) -> Split:
+    indices = np.flatnonzero(mask)
+    return Split(name, tuple(split.files[i] for i in indices), tuple(split.labels[i] for i in indices), strangers)

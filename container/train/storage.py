@@ -1,0 +1,72 @@
+"""Files written whole or not at all, and a full disk told as a sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from container.common.errors import StorageError
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a size limit"}
+_DENIED = {errno.EACCES: "permission denied", errno.EPERM: "permission denied", errno.EROFS: "read-only disk"}
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn a full or unwritable disk, met while writing ``path``, into a StorageError of one sentence.
+
+    Torch, safetensors and OpenVINO wrap the system's error in their own, so its number and its
+    words are looked for along the whole chain.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as exc:
+        reason = _reason(exc)
+        if reason is None:
+            raise
+        remedy = "give the job a larger volume or free some space"
+        if reason in _DENIED.values():
+            remedy = "make it writable for the user the container runs as"
+        raise StorageError(f"{path} cannot be written: {reason}; {remedy}, and start the job again.") from exc
+
+
+def _reason(exc: BaseException | None) -> str | None:
+    known = {**_FULL, **_DENIED}
+    while exc is not None:
+        number = getattr(exc, "errno", None)
+        if number in known:
+            return known[number]
+        for code, reason in known.items():
+            if os.strerror(code).lower() in str(exc).lower() or f"(os error {code})" in str(exc):
+                return reason
+        exc = exc.__cause__ or exc.__context__
+    return None
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write ``path`` through a neighbour that is renamed when complete and on the disk.
+
+    Raises StorageError when the disk is full or cannot be written; the old file then stands.
+    """
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """``write`` for text, in UTF-8."""
+    write(path, lambda file: file.write(text.encode("utf-8")))
