@@ -5,6 +5,9 @@
                            and, where the architecture has one, ``feature_map`` (N, F, h, w)
     weights.safetensors    fp32 state_dict of the whole network
     code/inference.py      optional: the user's overrides
+    MAR-INF/MANIFEST.json  written beside manifest.json for multi-model-server alone, which takes any file
+                           called manifest.json (in any case of letters) for one of its own first
+                           format, unless this one is there
 
 No pickle anywhere. Softmax is the server's; the model gives raw logits.
 """
@@ -26,6 +29,10 @@ IR_XML = "model.xml"
 IR_BIN = "model.bin"
 WEIGHTS = "weights.safetensors"
 CODE = Path("code") / "inference.py"
+
+# multi-model-server's own manifest (version 1.0 of its archive format); it names nothing of ours.
+SERVER_MANIFEST = Path("MAR-INF") / "MANIFEST.json"
+_SERVER_MANIFEST = {"specificationVersion": "1.0", "runtime": "python", "model": {"modelVersion": "1.0"}}
 
 PIXELS, LOGITS, FEATURE_MAP = "pixels", "logits", "feature_map"
 
@@ -74,11 +81,19 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json`` into ``folder``, whole or not at all."""
+    """Write ``manifest.json`` into ``folder``, whole or not at all, and the server's beside it."""
+    write_server_manifest(folder)
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     partial = folder / (MANIFEST + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(folder / MANIFEST)
+
+
+def write_server_manifest(folder: Path) -> None:
+    """Write what lets multi-model-server load the folder."""
+    path = folder / SERVER_MANIFEST
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(_SERVER_MANIFEST) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:

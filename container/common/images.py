@@ -37,6 +37,9 @@ MAX_PIXELS = 100_000_000
 
 _EXIF_ORIENTATION = 0x0112
 
+# What Pillow may read. Its other formats are not pictures of a camera's, and some call other programs.
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -113,7 +116,7 @@ def _decode_pillow(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns below its own bomb limit; ours is checked before anything is decoded.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
             _check_pixels(*image.size)
             image.load()
             return ImageOps.exif_transpose(_eight_bit(image))
@@ -164,6 +167,11 @@ def fit(image: Image.Image | NDArray[Any], geometry: Geometry, *, margin: bool =
     if picture.mode != mode:
         picture = picture.convert(mode)
     width, height = geometry.resized(*picture.size)
+    if width * height > MAX_PIXELS:
+        raise PayloadTooLarge(
+            f"The image of {picture.width} × {picture.height} pixels is too narrow: with its shorter side resized "
+            f"it would have {width} × {height}. {_too_large_text()}"
+        )
     side = geometry.resize_size if margin and geometry.rule == "crop" else geometry.image_size
     if (width, height) == picture.size == (side, side):
         return _hwc(picture)

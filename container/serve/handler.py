@@ -1,0 +1,86 @@
+"""What multi-model-server calls in each worker: ``handle(data, context)``.
+
+The first call, without data, loads the model and makes a warm-up prediction; a model that cannot be
+loaded ends the worker, and the reason is left where the gate finds it. A function at module level is
+needed for that: the server swallows what a handler class raises while it loads.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from container.common.errors import ContainerError
+from container.serve import pipeline, report
+from container.serve.overrides import UserCodeError
+from container.serve.request import Request
+from container.serve.settings import read_settings
+
+log = logging.getLogger("serve")
+
+
+def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes]:
+    """Answer a batch of requests; each with the headers it came with."""
+    properties = context.system_properties
+    served = _served(properties["model_dir"], properties.get("gpu_id"))
+    if not data:
+        return []
+    answers = served.answer([_request(item, context.get_all_request_header(i)) for i, item in enumerate(data)], context)
+    for index, answer in enumerate(answers):
+        context.set_response_status(answer.status, answer.phrase, index)
+        context.set_response_content_type(index, answer.content_type)
+    return [answer.body for answer in answers]
+
+
+def _request(item: dict[str, Any], headers: dict[str, Any]) -> Request:
+    # Beside the request's headers the server puts a dict for each part of a form; those are no text.
+    plain = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    return Request(plain, item.get("body", b""))
+
+
+@functools.cache
+def _served(registered: str, gpu: int | None) -> pipeline.Pipeline:
+    """The worker's one model. Ends the worker when it cannot be loaded.
+
+    ``registered`` is the folder that the server knows: the model's own only where there are several.
+    """
+    _quiet()
+    report.note_loading()
+    model_dir = Path(registered)
+    try:
+        settings = read_settings()
+        model_dir = model_dir if settings.multi_model else settings.model_dir
+        if model_dir.is_dir():
+            os.chdir(model_dir)  # where the user's code may look for its files
+        return pipeline.load(model_dir, settings, gpu)
+    except (ContainerError, UserCodeError) as exc:
+        if exc.__cause__ is not None and isinstance(exc, UserCodeError):
+            log.error("the model cannot be loaded", exc_info=exc)
+        reason = str(exc)
+    except MemoryError:
+        raise  # the server answers 507
+    except Exception as exc:
+        log.error("the model cannot be loaded", exc_info=exc)
+        reason = f"The model at {model_dir} cannot be loaded ({type(exc).__name__}: {exc}); the log above says where."
+    log.error("%s", reason)
+    report.note_failure(reason)
+    raise SystemExit(1)
+
+
+def _quiet() -> None:
+    """The container's log holds what matters: our lines, the user's, and no line for each request."""
+    ours = logging.StreamHandler(sys.stderr)
+    ours.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    log.addHandler(ours)
+    log.propagate = False
+    logging.getLogger("mms").setLevel(logging.WARNING)
+    logging.getLogger().addFilter(_not_the_end)
+
+
+def _not_the_end(record: logging.LogRecord) -> bool:
+    """False for the traceback that the server's worker writes whenever its model is unloaded."""
+    return not (record.exc_info and str(record.exc_info[1]) == "Frontend disconnected")

@@ -1,0 +1,136 @@
+"""Every setting of the serving container, read from the environment once, in one frozen object.
+
+SageMaker's own variables, read by sagemaker-inference:
+
+    SAGEMAKER_BASE_DIR                      /opt/ml; the model lies in its model/ (models/ for several)
+    SAGEMAKER_BIND_TO_PORT                  8080
+    SAGEMAKER_MULTI_MODEL                   false
+    SAGEMAKER_MODEL_SERVER_WORKERS          worker processes; each gets cores / workers threads
+    SAGEMAKER_MODEL_SERVER_TIMEOUT          60, in minutes, for one request (…_TIMEOUT_SECONDS exists)
+    SAGEMAKER_STARTUP_TIMEOUT               600, in seconds, until the model must have loaded
+    SAGEMAKER_MAX_PAYLOAD_IN_MB             32 (SageMaker's real-time limit is 25, batch transform sets its own)
+    SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT    application/json
+    SAGEMAKER_MODEL_SERVER_VMARGS           more arguments for the Java server
+    SAGEMAKER_PROGRAM                       inference.py, the user's file in the model's code/
+
+Ours:
+
+    SERVE_MODE          latency: one worker with all cores, the quickest single answer;
+                        throughput: a worker a core, the most answers a second
+    SERVE_ENGINE        auto | openvino | torch; auto is torch where it is installed and a GPU is there
+    SERVE_BIND_HOST     0.0.0.0
+    SERVE_MAX_IMAGES    256, in one request
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from container.common.errors import ContainerError
+
+MIB = 1024 * 1024
+DEFAULT_PAYLOAD_MB = 32
+DEFAULT_MAX_IMAGES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The container's settings; sizes in bytes, times in seconds."""
+
+    host: str
+    port: int
+    model_dir: Path
+    multi_model: bool
+    engine: Literal["auto", "openvino", "torch"]
+    workers: int
+    threads: int
+    response_timeout: int
+    startup_timeout: int
+    max_payload: int
+    max_images: int
+    default_accept: str
+    program: str
+    vmargs: tuple[str, ...]
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in ``environ``.
+
+    What the toolkit reads, it reads from the process's own environment. Raises ContainerError in one
+    sentence for a value that cannot be used.
+    """
+    from sagemaker_inference import environment
+
+    try:
+        toolkit = environment.Environment()
+    except ValueError as exc:
+        raise ContainerError(f"A SAGEMAKER_… variable should be a whole number ({exc}); correct or unset it.") from exc
+    available = cores()
+    multi_model = environ.get("SAGEMAKER_MULTI_MODEL", "false").lower() == "true"
+    mode = _word(environ, "SERVE_MODE", ("latency", "throughput"))
+    # Several models share the cores anyway, so each has one worker unless told otherwise.
+    usual = available if mode == "throughput" and not multi_model else 1
+    workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers, usual)
+    payload = _whole("SAGEMAKER_MAX_PAYLOAD_IN_MB", environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB"), DEFAULT_PAYLOAD_MB, 0)
+    return Settings(
+        host=environ.get("SERVE_BIND_HOST", "0.0.0.0"),  # a container listens on every address
+        port=_whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 8080),
+        model_dir=Path(environment.model_dir),
+        multi_model=multi_model,
+        engine=cast(
+            Literal["auto", "openvino", "torch"], _word(environ, "SERVE_ENGINE", ("auto", "openvino", "torch"))
+        ),
+        workers=workers,
+        threads=max(1, available // workers),
+        response_timeout=toolkit.model_server_timeout_seconds or toolkit.model_server_timeout * 60,
+        startup_timeout=toolkit.startup_timeout,
+        # SageMaker says 0 for "no limit known"; the server's counter ends at 2 GiB.
+        max_payload=min(payload or 1024, 1536) * MIB,
+        max_images=_whole("SERVE_MAX_IMAGES", environ.get("SERVE_MAX_IMAGES"), DEFAULT_MAX_IMAGES),
+        default_accept=toolkit.default_accept,
+        program=f"{toolkit.module_name}.py",
+        vmargs=tuple(environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "").split()),
+    )
+
+
+def _whole(name: str, text: str | None, default: int, minimum: int = 1) -> int:
+    try:
+        number = int(text) if text else default
+    except ValueError as exc:
+        raise ContainerError(f"{name} is '{text}', and a whole number is expected; correct or unset it.") from exc
+    if number < minimum:
+        raise ContainerError(f"{name} is {number}, and must be at least {minimum}; correct or unset it.")
+    return number
+
+
+def _word(environ: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    value = environ.get(name, words[0]).lower()
+    if value not in words:
+        raise ContainerError(f"{name} is '{value}', and must be one of {', '.join(words)}; correct or unset it.")
+    return value
+
+
+def cores() -> int:
+    """Processors this process may use: its affinity, and the container's quota where there is one."""
+    count = len(os.sched_getaffinity(0))
+    quota = _quota()
+    return max(1, min(count, quota)) if quota else count
+
+
+def _quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Whole processors that the control group (version 2, then 1) grants, or None without a limit."""
+    try:
+        granted, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            granted = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if not granted.isdigit() or not period.isdigit():
+        return None  # "max" or "-1"
+    return max(1, round(int(granted) / int(period)))

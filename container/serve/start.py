@@ -1,0 +1,177 @@
+"""The entry point of the serving container: ``serve``.
+
+    docker run -p 8080:8080 -v DIR/model:/opt/ml/model IMAGE serve
+
+Holds the port, starts multi-model-server on a private socket, waits until every worker has loaded the
+model and predicted once, opens the port, and relays. Ends with status 0 on SIGTERM, when the requests
+in flight have been answered, and with status 1 and the reason when the model cannot be loaded or the
+server is gone for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from container.common.errors import ContainerError
+from container.serve import gate, management, packages, report, server
+from container.serve.settings import Settings, read_settings
+
+log = logging.getLogger("serve")
+
+# Seconds for requests in flight after SIGTERM: docker stop kills after 10.
+DRAIN = 7.0
+
+# A worker that dies so often while loading will not succeed at the next attempt.
+ATTEMPTS = 4
+
+_POLL = 0.02
+_WATCH = 1.0
+
+
+def main() -> int:
+    """Serve until told to stop; the exit status."""
+    logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s", level=logging.INFO)
+    began = time.monotonic()
+    try:
+        settings = read_settings()
+        try:
+            listening = gate.bind(settings.host, settings.port)
+        except OSError as exc:
+            raise ContainerError(
+                f"Port {settings.port} cannot be taken ({exc.strerror}); stop what holds it, "
+                "or set SAGEMAKER_BIND_TO_PORT to another."
+            ) from exc
+        with listening:
+            return _serve(settings, listening, began)
+    except ContainerError as exc:
+        log.error("%s", exc)
+        return 1
+
+
+def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
+    folder = server.make_folder()
+    try:
+        if not settings.multi_model:
+            packages.install(settings.model_dir / "code" / "requirements.txt", folder.packages)
+        process = server.start(settings, folder)
+        try:
+            asyncio.run(_run(settings, folder, process, listening, began))
+        finally:
+            server.stop(process)
+    finally:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    return 0
+
+
+async def _run(
+    settings: Settings,
+    folder: server.Folder,
+    process: subprocess.Popen[bytes],
+    listening: socket.socket,
+    began: float,
+) -> None:
+    """Returns when asked to stop; raises ContainerError when there is nothing to serve with."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    doors = gate.Gate(folder.inference)
+    work = asyncio.create_task(_open_and_watch(settings, folder, process, listening, doors, began))
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()  # raises what it raised
+        log.info("stopping: requests in flight are answered first")
+        await doors.drain(DRAIN)
+    finally:
+        for task in (work, stop):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ContainerError):
+                await task
+
+
+async def _open_and_watch(
+    settings: Settings,
+    folder: server.Folder,
+    process: subprocess.Popen[bytes],
+    listening: socket.socket,
+    doors: gate.Gate,
+    began: float,
+) -> None:
+    deadline = began + settings.startup_timeout
+    while not await _ready(settings, folder):
+        _check(settings, folder, process)
+        if time.monotonic() > deadline:
+            raise ContainerError(
+                f"The model was not ready within {settings.startup_timeout} s; "
+                "raise SAGEMAKER_STARTUP_TIMEOUT, or look above for what it waits for."
+            )
+        await asyncio.sleep(_POLL)
+    try:
+        await doors.open(listening)
+    except OSError as exc:
+        raise ContainerError(
+            f"Port {settings.port} cannot be listened on ({exc.strerror}); stop what holds it."
+        ) from exc
+    what = "models on demand" if settings.multi_model else f"{settings.workers} worker(s) ready"
+    log.info("listening on port %d, %s, after %.1f s", settings.port, what, time.monotonic() - began)
+    report.clear(folder.path)
+    while True:
+        await asyncio.sleep(_WATCH)
+        _reap(process.pid)
+        if settings.multi_model:
+            _check(settings, folder, process)
+        elif await management.ready_workers(folder.management, server.MODEL_NAME):
+            report.clear(folder.path)
+        else:
+            _check(settings, folder, process)
+
+
+async def _ready(settings: Settings, folder: server.Folder) -> bool:
+    if settings.multi_model:
+        return await management.answers(folder.inference)
+    return await management.ready_workers(folder.management, server.MODEL_NAME) >= settings.workers
+
+
+def _check(settings: Settings, folder: server.Folder, process: subprocess.Popen[bytes]) -> None:
+    """Raise ContainerError when the server has ended, or its workers cannot load the model."""
+    if process.poll() is not None:
+        raise ContainerError(
+            f"The model server has ended with status {process.returncode}; its reason stands above, if it gave one."
+        )
+    if settings.multi_model:
+        return  # each model's failure is the answer to the request that loads it
+    reason = report.failure(folder.path)
+    if reason:
+        raise ContainerError(reason)
+    if report.loads(folder.path) > ATTEMPTS * settings.workers:
+        raise ContainerError(
+            f"The workers died {ATTEMPTS} times while loading the model, without saying why; "
+            "most often memory is short: give the container more, or use fewer workers."
+        )
+
+
+def _reap(server_pid: int) -> None:
+    """As a container's first process, collect workers whose parent has gone."""
+    if os.getpid() != 1:
+        return
+    import psutil
+
+    for child in psutil.Process().children():
+        if child.pid != server_pid and child.status() == psutil.STATUS_ZOMBIE:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child.pid, os.WNOHANG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
