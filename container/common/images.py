@@ -38,7 +38,7 @@ MAX_PIXELS = 100_000_000
 _EXIF_ORIENTATION = 0x0112
 
 # What Pillow may read. Its other formats are not pictures of a camera's, and some call other programs.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ def fit(image: Image.Image | NDArray[Any], geometry: Geometry, *, margin: bool =
     width, height = geometry.resized(*picture.size)
     if width * height > MAX_PIXELS:
         raise PayloadTooLarge(
-            f"The image of {picture.width} × {picture.height} pixels is too narrow: with its shorter side resized "
-            f"it would have {width} × {height}. {_too_large_text()}"
+            f"The image has {picture.width} × {picture.height} pixels, and with its shorter side resized it would "
+            f"have {width} × {height}; crop it first."
         )
     side = geometry.resize_size if margin and geometry.rule == "crop" else geometry.image_size
     if (width, height) == picture.size == (side, side):

@@ -34,7 +34,7 @@ def test_a_manifest_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     artifact.write_manifest(tmp_path, MANIFEST)
     assert artifact.read_manifest(tmp_path) == MANIFEST
     assert artifact.read_manifest(tmp_path).geometry.image_size == 96
-    assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["MAR-INF", "manifest.json"]
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -173,6 +173,18 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
         images.prepare(buffer.getvalue(), Geometry(64))
 
 
+def test_a_thread_of_an_image_is_refused_before_it_is_resized_to_gigabytes() -> None:
+    thread = scene(1, 20_000)  # 256 × 5,120,000 with its shorter side resized
+    with pytest.raises(PayloadTooLarge, match="1 × 20000|20000 × 1"):
+        images.prepare(encoded(thread, "PNG"), Geometry(224))
+
+
+def test_a_format_that_is_no_picture_is_not_opened() -> None:
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    with pytest.raises(BadInput, match="not an image"):
+        images.prepare(postscript, Geometry(64))
+
+
 def test_gray_is_read_once_and_copied_by_normalization() -> None:
     pixels = images.prepare(encoded(scene(50, 50), "JPEG"), Geometry(32, channels=1))
     assert pixels.shape == (32, 32, 1)

@@ -44,10 +44,10 @@ def open_engine(folder: Path, manifest: Manifest, *, engine: str, threads: int, 
             raise ContainerError(
                 "SERVE_ENGINE is torch, and this image is built without it; build with --build-arg ENGINE=gpu."
             )
-        from container.serve.engines.torch import TorchEngine
+        from container.serve.engines.torch_engine import TorchEngine
 
         return TorchEngine(folder, manifest, threads=threads, gpu=gpu)
-    from container.serve.engines.openvino import OpenVinoEngine
+    from container.serve.engines.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(folder, manifest, threads=threads)
 

@@ -6,18 +6,17 @@ quicker an image, and what stands beside an image in a batch cannot change its a
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from container.common import telemetry
 from container.common.artifact import FEATURE_MAP, IR_BIN, IR_XML, LOGITS, Manifest
 from container.common.errors import ArtifactError
 from container.common.images import Pixels
 from container.serve.engines import Outputs
 
-# OpenVINO reports its import over the network when this package is there; it takes it for not installed.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+telemetry.decline()  # before the import below, which would report itself
 
 import openvino as ov  # noqa: E402
 
