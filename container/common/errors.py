@@ -72,3 +72,8 @@ class UnsupportedContentType(RequestError):
 
     status = 415
     code = "UnsupportedContentType"
+
+
+def first_line(error: object) -> str:
+    """What ``error`` says, in one line: for the "why" of a sentence."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -164,6 +164,14 @@ class Hyperparameters:
         "model",
         "0 to 0.95",
     )
+    batchnorm: str = _spec(
+        "auto",
+        _one_of("auto", "train", "frozen"),
+        "Running statistics of batch normalization while its layers train; auto is frozen for pretrained weights. "
+        "Those of frozen layers never change.",
+        "model",
+        "auto | train | frozen",
+    )
     # data
     image_size: int = _spec(
         224, _integer(32, 1024), "Side of the square the network sees, in pixels.", "data", "32 to 1024"
@@ -191,6 +199,13 @@ class Hyperparameters:
         "Augmentation of training images; crop and randaugment include the flip.",
         "data",
         "none | flip | crop | randaugment",
+    )
+    flip: bool = _spec(
+        True,
+        _boolean,
+        "Mirror images when augmenting; false where left and right differ, with augment=crop or randaugment.",
+        "data",
+        "true | false",
     )
     augment_views: int = _spec(
         4,

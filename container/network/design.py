@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from container.common.artifact import WEIGHTS, Manifest
-from container.common.errors import ArtifactError, HyperparameterError
+from container.common.errors import ArtifactError, HyperparameterError, first_line
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD
 from container.common.names import did_you_mean
 from container.network.modules import Head, Network, Normalize
@@ -54,7 +54,7 @@ def build(design: Design, original: Callable[[], nn.Module] | None = None) -> Ne
     drop_auxiliaries(net, design.architecture)
     if hasattr(net, "transform_input"):
         # Inception and GoogLeNet undo ImageNet's normalization themselves, when it was applied.
-        net.transform_input = design.mean == IMAGENET_MEAN
+        setattr(net, "transform_input", design.mean == IMAGENET_MEAN)  # noqa: B010 - torch types attributes as modules
     try:
         path = put_head(net, design)
     except ValueError as exc:
@@ -96,7 +96,7 @@ def drop_auxiliaries(net: nn.Module, architecture: str) -> None:
     for name in _AUXILIARY.get(architecture, ()):
         setattr(net, name, None)
     if architecture in _AUXILIARY:
-        net.aux_logits = False
+        setattr(net, "aux_logits", False)  # noqa: B010
 
 
 def put_head(net: nn.Module, design: Design) -> str:
@@ -105,11 +105,11 @@ def put_head(net: nn.Module, design: Design) -> str:
     Raises ValueError when head and dropout do not fit together.
     """
     if design.architecture.startswith("squeezenet"):
-        features = net.classifier[1].in_channels
+        features = 512  # of every SqueezeNet
         head = Head(features, design.head, design.dropout, design.class_count)
         net.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
         return "classifier.2"
-    linears = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    linears: list[str] = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
     top = linears[-1].split(".")[0]
     in_classifier = [name for name in linears if name.split(".")[0] == top]
     path = in_classifier[0] if design.head else in_classifier[-1]
@@ -162,7 +162,7 @@ def from_artifact(folder: Path, manifest: Manifest) -> Network:
         network.net.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as exc:
         raise ArtifactError(
-            f"The weights {folder / WEIGHTS} cannot be loaded into {manifest.architecture} ({str(exc).splitlines()[0]}); "
+            f"The weights {folder / WEIGHTS} cannot be loaded into {manifest.architecture} ({first_line(exc)}); "
             "take the artifact again from the training job's output."
         ) from exc
     return network.eval()

@@ -27,7 +27,7 @@ class Console:
     def say(self, text: str) -> None:
         """One line of prose (or a metrics line), at once."""
         if not self._silent:
-            print(text, file=self._stream or sys.stdout, flush=True)  # noqa: T201
+            print(text, file=self._stream or sys.stdout, flush=True)
 
     def warn(self, text: str) -> None:
         """A line that begins with "warning:"."""
@@ -37,11 +37,15 @@ class Console:
         """A metrics line."""
         self.say(format_line(values))
 
+    @property
+    def due(self) -> bool:
+        """Whether enough time has gone by for another progress line."""
+        return not self._silent and self._clock() - self._last >= SECONDS_BETWEEN
+
     def progress(self, progress: Progress) -> None:
         """A progress line, unless the last one was less than two seconds ago."""
-        now = self._clock()
-        if now - self._last >= SECONDS_BETWEEN:
-            self._last = now
+        if self.due:
+            self._last = self._clock()
             self.say(format_progress(progress))
 
 
@@ -52,20 +56,28 @@ class Meter:
         self._console = console
         self._stage, self._total, self._round, self._rounds = stage, total, round, rounds
         self._start = time.monotonic()
-        self.done = 0
+        self._done = self._skipped = 0
 
-    def add(self, count: int, *, loss: float | None = None, accuracy: float | None = None) -> None:
-        """``count`` more images are done."""
-        self.done += count
+    def skip(self, count: int) -> None:
+        """``count`` images were done before, by another process."""
+        self._done += count
+        self._skipped += count
+
+    def add(self, count: int, *, now: Callable[[], tuple[float, float]] | None = None) -> None:
+        """``count`` more images are done; ``now`` gives (loss, accuracy) when a line is to be printed."""
+        self._done += count
+        if not self._console.due:
+            return
+        loss, accuracy = now() if now else (None, None)
         seconds = max(time.monotonic() - self._start, 1e-9)
         self._console.progress(
             Progress(
                 stage=self._stage,
-                done=self.done,
+                done=self._done,
                 total=self._total,
                 round=self._round,
                 rounds=self._rounds,
-                rate=self.done / seconds,
+                rate=(self._done - self._skipped) / seconds,
                 loss=loss,
                 accuracy=accuracy,
             )

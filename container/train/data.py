@@ -76,7 +76,9 @@ def _class_names(root: Path) -> tuple[str, ...]:
     if not names:
         loose = sum(p.suffix.lower() in SUFFIXES for p in root.iterdir())
         what = f"{loose} images but no class folders" if loose else "no class folders"
-        raise DataError(f"The train channel {root} holds {what}; put the images of each class into a folder of its own.")
+        raise DataError(
+            f"The train channel {root} holds {what}; put the images of each class into a folder of its own."
+        )
     raise DataError(
         f"The train channel {root} holds one class only ('{names[0]}'); a classifier needs at least two folders."
     )

@@ -90,7 +90,9 @@ class Decoder:
             self.tick(1)
         return self._gathered(split, array, digests, bad)
 
-    def _map(self, one: Callable[[int], tuple[int, str | None, str]], count: int) -> Iterator[tuple[int, str | None, str]]:
+    def _map(
+        self, one: Callable[[int], tuple[int, str | None, str]], count: int
+    ) -> Iterator[tuple[int, str | None, str]]:
         if self.workers <= 1:
             yield from map(one, range(count))
             return

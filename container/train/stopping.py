@@ -15,7 +15,7 @@ STOPPED_STATUS = 128 + signal.SIGTERM
 SECONDS_OF_GRACE = 20.0
 
 
-class JobStopped(Exception):  # noqa: N818 - it is no error
+class JobStopped(Exception):
     """The job was asked to stop and has done what is needed to go on later."""
 
 

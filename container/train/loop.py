@@ -1,0 +1,195 @@
+"""The training loop, top to bottom: schedule, step, evaluate, checkpoint, stop early.
+
+It trains a whole network on images, or a head on features, alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from container.common.errors import ContainerError
+from container.common.hyperparameters import Hyperparameters
+from container.train import optim
+from container.train.augment import generator_for
+from container.train.checkpoint import Checkpoints, TrainingState
+from container.train.console import Console, Meter
+from container.train.evaluate import Evaluation, evaluate
+from container.train.hook import Watcher
+from container.train.sources import Source
+from container.train.stopping import JobStopped, StopSignal
+from container.train.tally import FIELDS, Tally
+from container.train.world import World
+
+EVALUATION_BATCH = 64
+
+# Several processes agree on stopping every so many steps; asking each time would cost more.
+STEPS_BETWEEN_STOP_CHECKS = 8
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What is trained: ``module`` holds the weights, ``forward`` is it as called, ``train_mode`` readies it."""
+
+    module: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    train_mode: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a loop works with besides its trainee and data."""
+
+    hyperparameters: Hyperparameters
+    world: World
+    console: Console
+    stop: StopSignal
+    checkpoints: Checkpoints
+    watcher: Watcher
+
+
+def fit(
+    trainee: Trainee,
+    train: Source,
+    validation: Source,
+    criterion: optim.CrossEntropyLoss,
+    around: Surroundings,
+) -> TrainingState:
+    """Train for the asked-for epochs, from a checkpoint when there is one; the best epoch is loaded at the end.
+
+    Raises JobStopped after a checkpoint when the job was asked to stop, ContainerError when the loss
+    is no longer a number.
+    """
+    h, world = around.hyperparameters, around.world
+    optimizer = optim.optimizer(trainee.module.parameters(), h)
+    state = _resumed(trainee, optimizer, around)
+    steps = math.ceil(len(train) / (h.batch_size * world.size))
+    while state.epoch < h.epochs and not state.finished:
+        try:
+            _epoch(trainee, train, criterion, optimizer, state=state, steps=steps, around=around)
+            around.watcher.evaluating()
+            result = _evaluate(trainee.module, validation, around)
+        except JobStopped:
+            _save(trainee, optimizer, state, around)
+            raise
+        _close_epoch(trainee.module, state, result, around)
+        if state.finished or state.epoch == h.epochs or state.epoch % h.checkpoint_every == 0:
+            _save(trainee, optimizer, state, around)
+    trainee.module.load_state_dict(state.best_model)
+    return state
+
+
+def _resumed(trainee: Trainee, optimizer: torch.optim.Optimizer, around: Surroundings) -> TrainingState:
+    found = around.checkpoints.load()
+    if found is None:
+        return TrainingState()
+    state, model, optimizer_state = found
+    trainee.module.load_state_dict(model)
+    optimizer.load_state_dict(optimizer_state)
+    around.console.say(f"going on from the checkpoint at epoch {state.epoch + 1}, step {state.step + 1}")
+    return state
+
+
+def _save(trainee: Trainee, optimizer: torch.optim.Optimizer, state: TrainingState, around: Surroundings) -> None:
+    if around.world.first:
+        around.checkpoints.save(state, trainee.module.state_dict(), optimizer.state_dict())
+
+
+def _epoch(
+    trainee: Trainee,
+    train: Source,
+    criterion: optim.CrossEntropyLoss,
+    optimizer: torch.optim.Optimizer,
+    *,
+    state: TrainingState,
+    steps: int,
+    around: Surroundings,
+) -> None:
+    """The steps of one epoch that are left; ``state`` moves on with each of them."""
+    h, world = around.hyperparameters, around.world
+    around.watcher.training()
+    trainee.train_mode()
+    labels = train.labels.cpu()
+    order = torch.randperm(len(train), generator=generator_for(h.seed, 1 + state.epoch, 0))
+    # Nearly equal steps: no last one of a single image, which batch normalization could not take.
+    chunks = torch.tensor_split(order, steps)
+    tally = Tally(state.sums, world)
+    meter = Meter(around.console, "train", len(train), round=state.epoch + 1, rounds=h.epochs)
+    meter.skip(sum(len(chunk) for chunk in chunks[: state.step]))
+    while state.step < steps:
+        if _asked_to_stop(state.step, around):
+            state.sums = tally.sums()
+            raise JobStopped
+        chunk = chunks[state.step]
+        share = world.share(len(chunk))
+        rows = chunk[share]
+        # Dropout and stochastic depth: from the step's place, not from how the process got there.
+        torch.manual_seed(generator_for(h.seed, 1 + state.epoch, 1 + state.step, world.rank).initial_seed())
+        optim.set_learning_rate(optimizer, optim.learning_rate(h, state.epoch * steps + state.step, steps))
+        inputs = train.take(rows, epoch=state.epoch, step=state.step, share=share, total=len(chunk))
+        targets, weight = train.labels[rows.to(train.labels.device)], criterion.total(labels[chunk])
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=h.amp):
+            logits = trainee.forward(inputs)
+        loss = criterion(logits.float(), targets, weight)
+        optimizer.zero_grad(set_to_none=True)
+        # The processes' gradients are averaged, and the loss is this one's part of a sum.
+        (loss * world.size).backward()
+        optimizer.step()
+        tally.add(loss.detach(), (logits.detach().argmax(dim=1) == targets).sum(), weight=weight, images=len(chunk))
+        state.step += 1
+        meter.add(len(chunk), now=tally.so_far)
+    state.sums = tally.sums()
+
+
+def _asked_to_stop(step: int, around: Surroundings) -> bool:
+    if around.world.size == 1:
+        return around.stop.raised
+    return step % STEPS_BETWEEN_STOP_CHECKS == 0 and around.world.any(around.stop.raised)
+
+
+def _evaluate(module: nn.Module, source: Source, around: Surroundings) -> Evaluation:
+    around.world.average_buffers(module)
+    return evaluate(
+        module,
+        source,
+        around.world,
+        amp=around.hyperparameters.amp,
+        batch=EVALUATION_BATCH,
+        console=around.console,
+        stop=around.stop,
+    )
+
+
+def _close_epoch(module: nn.Module, state: TrainingState, result: Evaluation, around: Surroundings) -> None:
+    """Print the epoch's metrics, keep the network when it is the best, and say whether to go on."""
+    loss, weight, hits, images, seconds = state.sums
+    metrics = {
+        "epoch": state.epoch + 1,
+        "train:loss": loss / weight,
+        "train:accuracy": hits / images,
+        "validation:loss": result.loss,
+        "validation:accuracy": result.accuracy,
+        "validation:f1": result.f1,
+        "images_per_second": images / max(seconds, 1e-9),
+    }
+    if not (math.isfinite(loss) and math.isfinite(result.loss)):
+        raise ContainerError(
+            f"Training diverged: in epoch {state.epoch + 1} the training loss was {loss / weight} and the validation "
+            f"loss {result.loss}; lower lr (now {around.hyperparameters.lr:g}), or add warmup-epochs."
+        )
+    around.console.metrics(metrics)
+    state.history.append(metrics)
+    if result.loss < state.best_loss:
+        state.best_loss, state.best_epoch = result.loss, state.epoch
+        state.best_model = {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
+    patience = around.hyperparameters.early_stopping_patience
+    state.finished = patience > 0 and state.epoch - state.best_epoch >= patience
+    if state.finished:
+        around.console.say(
+            f"stopping early: no lower validation loss for {patience} epochs; the best was epoch {state.best_epoch + 1}"
+        )
+    state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0] * len(FIELDS)

@@ -1,0 +1,96 @@
+"""How the logits follow from the last feature map, found out and proved, for Grad-CAM without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from container.network import Head, Network
+
+Array = NDArray[np.float32]
+
+# The replay adds up thousands of products in another order than torch does.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The module whose output (N, F, h, w) is the last with a spatial extent, and the steps from it to the logits."""
+
+    module: nn.Module
+    tail: tuple[str, ...]
+
+
+def last_feature_map(network: Network, pixels: Tensor) -> FeatureMap | None:
+    """The map with a tail that numpy replays to the network's own logits; None where there is none.
+
+    ``pixels`` (N, S, S, C) uint8 are a few real images. Modules are watched in the order they run;
+    transformers, and heads with other steps than ReLU, pooling and linear layers, give None.
+    """
+    seen: list[tuple[nn.Module, Tensor]] = []
+
+    def watch(module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            seen.append((module, output))
+
+    inside = {id(m) for m in network.normalize.modules()}
+    hooks = [m.register_forward_hook(watch) for m in network.net.modules() if id(m) not in inside]
+    network.eval()
+    try:
+        with torch.no_grad():
+            logits = network(pixels).float().numpy()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    linears = _linear_steps(network)
+    if not seen or linears is None:
+        return None
+    module, output = seen[-1]
+    # A module that passes its input on unchanged (VGG's pool at 224, an identity) is as good as any.
+    weights = {k: v.detach().cpu().float().numpy() for k, v in network.net.state_dict().items()}
+    for start, pool in product(((), ("relu",)), ("avgpool", "flatten")):
+        tail = (*start, pool, *linears)
+        replayed = replay(tail, output.float().numpy(), weights)
+        if replayed is not None and np.abs(replayed - logits).max() <= TOLERANCE * max(1.0, np.abs(logits).max()):
+            return FeatureMap(module, tail)
+    return None
+
+
+def _linear_steps(network: Network) -> tuple[str, ...] | None:
+    """The steps of the kept classifier layers and the head; None when one is neither ReLU nor linear."""
+    steps: list[str] = []
+    top = network.head_path.split(".")[0]
+    for name, module in network.net.named_modules():
+        if name.split(".")[0] != top or list(module.children()):
+            continue
+        if isinstance(module, nn.Linear):
+            steps.append(f"linear:{name}")
+        elif isinstance(module, nn.ReLU):
+            steps.append("relu")
+        elif not isinstance(module, (nn.Dropout, nn.Flatten, nn.AdaptiveAvgPool2d, nn.Identity, Head)):
+            return None
+    return tuple(steps)
+
+
+def replay(tail: tuple[str, ...], feature_map: Array, weights: dict[str, Array]) -> Array | None:
+    """The logits (N, K) from ``feature_map`` (N, F, h, w) by the steps of ``tail``; None when shapes do not fit."""
+    x = feature_map
+    for step in tail:
+        kind, _, prefix = step.partition(":")
+        if kind == "relu":
+            x = np.maximum(x, 0)
+        elif kind == "avgpool":
+            x = x.mean(axis=(2, 3))
+        elif kind == "flatten":
+            x = x.reshape(len(x), -1)
+        else:
+            weight = weights[f"{prefix}.weight"]
+            if x.shape[1] != weight.shape[1]:
+                return None
+            x = x @ weight.T + weights[f"{prefix}.bias"]
+    return x

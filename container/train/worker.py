@@ -1,0 +1,30 @@
+"""One of torchrun's processes: ``python -m container.train.worker``."""
+
+from __future__ import annotations
+
+import sys
+
+from container.common.hyperparameters import parse
+from container.train import entry
+from container.train.paths import Paths
+from container.train.stopping import StopSignal
+
+
+def main() -> int:
+    """Run this process's part of the job; the exit status."""
+    paths = Paths.from_environment()
+    stop = StopSignal()
+    stop.install()
+
+    def work() -> None:
+        entry.run_here(paths, parse(entry.raw_hyperparameters(paths)), stop)
+
+    reason = entry.guarded(paths, work)
+    if reason is not None:
+        sys.stderr.write(f"{reason}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

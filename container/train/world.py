@@ -1,0 +1,99 @@
+"""The processes that train together: one, or one for each GPU of each host, started by torchrun.
+
+Every process draws the same order and takes its share of each step; sums are taken over all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from container.common.errors import DataError
+
+# Rank 0 of a host may decode for long while the others wait.
+_PATIENCE = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among ``size`` processes, ``local_size`` of them on this host."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process prints and writes."""
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """This process's part of ``count`` things; the parts differ by one at most."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """``tensor`` summed over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def any(self, flag: bool) -> bool:
+        """Whether ``flag`` is true in any process; all must ask."""
+        return flag if self.size == 1 else bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """Make running statistics, which each process gathers from its own share, equal again."""
+        if self.size > 1:
+            for buffer in module.buffers():
+                if buffer.is_floating_point():
+                    self.sum(buffer).div_(self.size)
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """``module`` for training: its gradients averaged over the processes."""
+        if self.size == 1:
+            return module
+        devices = [self.device.index] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+    def require_same(self, digest: str, what: str) -> None:
+        """Raise DataError when ``digest`` of ``what`` differs between processes."""
+        if self.size == 1:
+            return
+        digests: list[str | None] = [None] * self.size
+        dist.all_gather_object(digests, digest)
+        if len(set(digests)) > 1:
+            raise DataError(
+                f"The hosts do not hold the same {what}; give every host all of the data "
+                "(S3DataDistributionType FullyReplicated)."
+            )
+
+
+def join() -> World:
+    """The world torchrun's environment describes; a world of one without it."""
+    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    local_rank, local_size = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    if size > 1:
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+    return World(device, rank, size, local_rank, local_size)
+
+
+def leave() -> None:
+    """End the process group, when there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
