@@ -1,0 +1,70 @@
+"""What a person sees: sentences on standard error, tables on standard output, a bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@cache
+def stderr() -> Console:
+    """Where progress goes; rich heeds NO_COLOR and TERM itself."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A sentence of progress."""
+    click.echo(text, err=True)
+
+
+def suggest(*commands: str) -> None:
+    """The next commands."""
+    say("Next: " + "\n      ".join(commands))
+
+
+def print_json(document: Any) -> None:
+    """JSON on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output, plain text in aligned columns; it reads as well in a file."""
+    widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]
+    for row in [columns, *rows]:
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def public(description: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer without boto3's metadata."""
+    return {key: value for key, value in description.items() if key != "ResponseMetadata"}
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal that can redraw a line."""
+    return sys.stderr.isatty() and stderr().is_terminal and not stderr().is_dumb_terminal

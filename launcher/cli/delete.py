@@ -1,0 +1,53 @@
+"""launch.py delete"""
+
+from __future__ import annotations
+
+import click
+
+from launcher.cli.options import DoorWords, Verb, door_options
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--job", "only_job", is_flag=True, help="The training job of that name, where an endpoint has it too.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting a job's folder.")
+@door_options()
+def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
+    """Delete the endpoint NAME with its configuration and model, or an ended training job of that name."""
+    from launcher.errors import NotFound
+    from launcher.verbs import endpoints
+
+    door = where.open_for(name)
+    if not only_job:
+        try:
+            gone = endpoints.delete(door, name)
+        except NotFound:
+            gone = []
+        if gone:
+            click.echo("deleted " + ", ".join(gone))
+            return
+    _delete_job(where, name, yes=yes)
+
+
+def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
+    from launcher.cli.console import say
+    from launcher.errors import LauncherError, NotFound
+    from launcher.verbs import training
+
+    door = where.open_for(name)
+    try:
+        description = training.describe(door, name)
+    except NotFound as exc:
+        raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.") from exc
+    status = description["TrainingJobStatus"]
+    if status not in training.ENDED:
+        raise LauncherError(f"Training job {name} is {status}; stop it first with `launch.py stop {name}`.")
+    if not yes:
+        click.confirm(
+            f"Delete the training job {name} ({status}) with its log and working files?", abort=True, err=True
+        )
+    door.sagemaker.delete_training_job(TrainingJobName=name)
+    click.echo(f"deleted training job {name}")
+    model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if model:
+        say(f"Its model stays at {model}")

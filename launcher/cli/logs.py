@@ -1,0 +1,69 @@
+"""launch.py logs"""
+
+from __future__ import annotations
+
+import click
+
+from launcher.cli.options import DoorWords, Verb, door_options
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends, with a bar on a terminal.")
+@click.option("--endpoint", "only_endpoint", is_flag=True, help="The endpoint of that name, where a job has it too.")
+@door_options()
+def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> None:
+    """Show the log of the job or endpoint NAME."""
+    from launcher.errors import INTERRUPTED, NotFound
+    from launcher.verbs import training
+    from launcher.verbs.logs import LogFollower
+
+    door = where.open_for(name)
+    is_job = not only_endpoint
+    if is_job:
+        try:
+            training.describe(door, name)
+        except NotFound:
+            is_job = False
+    if not is_job:
+        _endpoint_log(where, name, follow=follow)
+        return
+    if not follow:
+        for line in LogFollower.of_job(door.logs, name).lines():
+            click.echo(line)
+        return
+    from launcher.cli.running import place_words, report_training
+    from launcher.cli.watching import follow as follow_job
+    from launcher.cli.watching import let_go
+
+    try:
+        description = follow_job(training.watch(door, name))
+    except KeyboardInterrupt:
+        let_go(name, place_words(where))
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    report_training(training.conclude(description), as_json=False)
+
+
+def _endpoint_log(where: DoorWords, name: str, *, follow: bool) -> None:
+    import time
+
+    from launcher.errors import NotFound
+    from launcher.verbs import endpoints
+    from launcher.verbs.logs import LogFollower
+
+    door = where.open_for(name)
+    try:
+        endpoints.describe(door, name)
+    except NotFound as exc:
+        raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.") from exc
+    follower = LogFollower.of_endpoint(door.logs, name)
+    while True:
+        for line in follower.lines():
+            click.echo(line)
+        if not follow:
+            return
+        try:
+            endpoints.describe(door, name)
+            time.sleep(door.interval)
+        except (NotFound, KeyboardInterrupt):
+            return

@@ -1,0 +1,140 @@
+"""Options that several verbs share, and the door they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from launcher.doors import Door
+
+STATE_VARIABLE = "BYOC_STATE"
+ENGINES = ("auto", "docker", "process")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Verb(click.Command):
+    """A command with --debug, and with `--local` whose engine may be left out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(["--debug"], is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks.")
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, explicit_engine(args))
+
+
+def _debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        from launcher.cli.failures import show_tracebacks
+
+        show_tracebacks()
+
+
+def explicit_engine(args: Sequence[str]) -> list[str]:
+    """`--local` without an engine becomes `--local=auto`, so that the next word is not taken for one."""
+    shown: list[str] = []
+    for index, word in enumerate(args):
+        if word == "--":
+            return [*shown, *args[index:]]
+        bare = word == "--local" and (index + 1 == len(args) or args[index + 1] not in ENGINES)
+        shown.append("--local=auto" if bare else word)
+    return shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorWords:
+    """What a command line says about where."""
+
+    local: str | None
+    state: Path
+    region: str | None
+    profile: str | None
+    gpu: bool = False
+
+    def open(self, *, starts: bool = False) -> Door:
+        """The door; with ``starts`` its engine is chosen, and said."""
+        if self.local:
+            from launcher.cli.console import say
+            from launcher.doors import open_local
+
+            door, sentence = open_local(self.state, self.local if starts else None)
+            if sentence:
+                say(sentence + ".")
+            return door
+        from launcher.aws import open_aws
+
+        return open_aws(self.region, self.profile)
+
+    def open_for(self, name: str) -> Door:
+        """The door behind which ``name`` is: this machine's when it is known here, and AWS otherwise."""
+        if self.local or self.known_here(name) or not (self.region or self.profile or _aws_is_set_up()):
+            from launcher.doors import open_local
+
+            return open_local(self.state)[0]
+        return self.open()
+
+    def known_here(self, name: str) -> bool:
+        """Whether the local door has a job or an endpoint of this name."""
+        return any((self.state / kind / name).is_dir() for kind in ("training-jobs", "endpoints"))
+
+
+def _aws_is_set_up() -> bool:
+    from launcher.aws.presence import credentials_found
+
+    return credentials_found()
+
+
+def door_options(*, starts: bool = False) -> Callable[[F], F]:
+    """--local, --state, --region, --profile (and --gpu where something is started), gathered into ``where``."""
+    options = [
+        click.option(
+            "--local", type=click.Choice(ENGINES), metavar="[docker|process]",
+            help="On this machine: with Docker when an engine answers, with processes otherwise; a word insists."
+            if starts else "Look on this machine (the default when the name is known here).",
+        ),
+        click.option(
+            "--state", type=click.Path(file_okay=False, path_type=Path), envvar=STATE_VARIABLE, default=".sagemaker",
+            show_default=True, help=f"Folder of the local jobs and endpoints (or {STATE_VARIABLE}).",
+        ),
+        click.option("--region", help="AWS region."),
+        click.option("--profile", help="AWS profile."),
+    ]  # fmt: skip
+    if starts:
+        options.append(click.option("--gpu", is_flag=True, help="With --local: give the work this machine's GPUs."))
+
+    def decorate(function: F) -> F:
+        from functools import update_wrapper
+
+        def wrapped(*args: Any, local: str | None, state: Path, region: str | None, profile: str | None,
+                    gpu: bool = False, **rest: Any) -> Any:  # fmt: skip
+            where = DoorWords(local=local, state=state, region=region, profile=profile, gpu=gpu)
+            return function(*args, where=where, **rest)
+
+        update_wrapper(wrapped, function)
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def pairs(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words as a dict."""
+    found: dict[str, str] = {}
+    for word in values:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"'{word}' is not of the form NAME=VALUE.", param=param)
+        found[name] = value
+    return found
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,0 +1,72 @@
+"""The group of verbs. `--help` imports none of them: their names and one line each stand here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+VERBS: dict[str, str] = {
+    "demo": "Train, deploy and ask a small classifier on this machine, end to end.",
+    "data": "Make the demo pictures, or turn a folder into train, validation and test splits.",
+    "train": "Fine-tune a classifier: one training job.",
+    "deploy": "Put a trained model behind an endpoint.",
+    "predict": "Ask an endpoint about pictures.",
+    "status": "Show all jobs and endpoints, or one of them.",
+    "logs": "Show a job's or an endpoint's log; -f follows it.",
+    "stop": "Stop a training job; its last checkpoint is kept.",
+    "delete": "Delete an endpoint, or an ended job.",
+    "doctor": "Check what this machine has, and say what to do about what it lacks.",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds a verb's command in launcher/cli/VERB.py."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"launcher.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from container.common.names import did_you_mean
+
+            raise click.UsageError(f"No verb '{args[0]}'.{did_you_mean(args[0], VERBS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        from launcher.cli.failures import guarded
+
+        return guarded(super().main, args, *rest, **extra)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit status: 0 done; 2 wrong words; 3 no such thing; 4 no engine; 5 failed; 6 stopped; "
+    "7 the endpoint refused; 8 AWS refused; 130 interrupted (a job goes on).",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option("0.1.0", prog_name="launch.py")
+def root(debug: bool) -> None:
+    """Fine-tune and serve image classifiers in your own containers, in AWS or, with --local, on this machine.
+
+    Data goes to standard output, progress to standard error. `launch.py VERB --help` tells more.
+    """
+    if debug:
+        from launcher.cli.failures import show_tracebacks
+
+        show_tracebacks()

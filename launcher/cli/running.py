@@ -1,0 +1,97 @@
+"""Running a training job or an endpoint before a person's eyes; `train`, `deploy` and `demo` share it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from launcher.cli.console import on_terminal, print_json, public, say, span, stderr, suggest
+from launcher.cli.options import DoorWords
+from launcher.cli.watching import follow, let_go
+from launcher.errors import INTERRUPTED
+from launcher.verbs import endpoints, training
+
+if TYPE_CHECKING:
+    from launcher.config import Endpoint, RunConfig, Training
+    from launcher.doors import Door
+
+
+def place_words(where: DoorWords) -> str:
+    """The options that lead back to the same place: none when it is the usual one."""
+    words = f" --state {where.state}" if where.state != Path(".sagemaker") else ""
+    words += f" --region {where.region}" if where.region else ""
+    return words + (f" --profile {where.profile}" if where.profile else "")
+
+
+def save_config(config: RunConfig, where: DoorWords) -> None:
+    """Keep what was asked for beside what came of it."""
+    part = config.training or config.endpoint
+    folder = where.state / "configs"
+    folder.mkdir(parents=True, exist_ok=True)
+    if part is not None:
+        (folder / f"{part.name}.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def run_training(door: Door, config: Training, where: DoorWords, *, wait: bool, as_json: bool) -> None:
+    """Start a job, follow it to its end, print what came of it; raises JobFailed or JobStopped."""
+    name = training.start(door, config)
+    back = place_words(where)
+    if not wait:
+        click.echo(name)
+        suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
+        return
+    try:
+        description = follow(training.watch(door, name))
+    except KeyboardInterrupt:
+        let_go(name, back)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    training.conclude(description)
+    report_training(description, as_json=as_json)
+    suggest(f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}")
+
+
+def report_training(description: training.Description, *, as_json: bool) -> None:
+    """A completed job: its metrics and its model."""
+    if as_json:
+        print_json(public(description))
+        return
+    for metric, value in training.metrics(description).items():
+        if metric.startswith(("validation:", "test:")):
+            click.echo(f"{metric} {value:g}")
+    click.echo(f"model {description['ModelArtifacts']['S3ModelArtifacts']}")
+    say(f"Completed in {span(description.get('TrainingTimeInSeconds', 0))}.")
+
+
+def run_endpoint(door: Door, config: Endpoint, where: DoorWords, *, wait: bool, as_json: bool) -> None:
+    """Make an endpoint and wait until it answers; raises JobFailed when it does not come up."""
+    name = endpoints.deploy(door, config)
+    back = place_words(where)
+    if not wait:
+        click.echo(name)
+        suggest(f"launch.py status {name}{back}")
+        return
+    try:
+        await_endpoint(door, name)
+    except KeyboardInterrupt:
+        let_go(name, back, kind="endpoint")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    description = endpoints.conclude(door, name)
+    if as_json:
+        print_json(public(description))
+    else:
+        click.echo(name)
+    suggest(f"launch.py predict {name}{back} PICTURE.jpg", f"launch.py delete {name}{back}")
+
+
+def await_endpoint(door: Door, name: str) -> None:
+    """Show an endpoint coming up."""
+    if not on_terminal():
+        for status, message in endpoints.watch(door, name):
+            say(f"{status}: {message}" if message else status)
+        return
+    with stderr().status("Creating") as spinner:
+        for status, message in endpoints.watch(door, name):
+            spinner.update(f"{status}: {message}" if message else status)
+    say(f"{endpoints.describe(door, name)['EndpointStatus']}: {name}")

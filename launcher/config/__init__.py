@@ -1,0 +1,7 @@
+"""Preset and flags become one frozen, validated RunConfig."""
+
+from launcher.config.presets import load_preset, preset_names
+from launcher.config.run import Endpoint, RunConfig, Training
+from launcher.config.words import endpoint_config, training_config
+
+__all__ = ["Endpoint", "RunConfig", "Training", "endpoint_config", "load_preset", "preset_names", "training_config"]

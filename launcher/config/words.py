@@ -1,0 +1,223 @@
+"""From words (flags, by their names) and a preset to a RunConfig; every fault named with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from container.common import channels as channel_names
+from container.common import hyperparameters
+from container.common.errors import HyperparameterError
+from launcher.config.presets import Preset, problem
+from launcher.config.run import Door, Endpoint, RunConfig, Training
+from launcher.errors import ConfigError
+from launcher.local.uris import to_uri
+
+# A role that no account has: the local door checks its form and never uses it.
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+_IMAGES = {"train": "byoc-train", "serve": "byoc-serve"}
+_SERVE_GPU_IMAGE = "byoc-serve-gpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a run happens: the door, and what the local door assumes."""
+
+    door: Door
+    state: Path = Path(".sagemaker")
+    gpu: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether it happens on this machine."""
+        return self.door == "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainWords:
+    """The flags of `train`, as given; None and empty are what was not."""
+
+    name: str | None = None
+    data: str | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    output: str | None = None
+    checkpoints: str | None = None
+    image: str | None = None
+    role: str | None = None
+    instance_type: str | None = None
+    instance_count: int | None = None
+    volume_gb: int | None = None
+    max_runtime: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployWords:
+    """The flags of `deploy`, as given."""
+
+    name: str
+    model_data: str
+    image: str | None = None
+    role: str | None = None
+    instance_type: str | None = None
+    instance_count: int | None = None
+    startup_timeout: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def training_config(words: TrainWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
+    """The RunConfig of one training job. Raises ConfigError."""
+    part = preset.training
+    name = words.name or fresh_name(preset.name or "train", now)
+    values = {**preset.hyperparameters, **words.hyperparameters}
+    parsed = _hyperparameters(values)
+    found = _channels(words, place)
+    if parsed.weights == "channel" and channel_names.WEIGHTS not in found:
+        raise ConfigError(
+            "weights=channel reads the 'weights' channel, which is not given; add --channel weights=FILE, "
+            "or choose --weights imagenet or none."
+        )
+    output = _output(words.output, place)
+    checkpoints = words.checkpoints and _uri(words.checkpoints, place, "--checkpoints")
+    fields: dict[str, Any] = {
+        "name": name,
+        "image": _image(words.image, "train", place),
+        "role": _role(words.role, place),
+        "hyperparameters": values,
+        "channels": found,
+        "output": output,
+        "checkpoints": checkpoints or f"{output.rstrip('/')}/{name}/checkpoints",
+        "instance_type": _instance_type(words.instance_type, part.instance_type, place),
+        "environment": {**part.environment, **words.environment},
+    }
+    for key in ("instance_count", "volume_gb", "max_runtime"):
+        value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
+        if value is not None:
+            fields[key] = value
+    return _build(place, preset, training=(Training, fields))
+
+
+def endpoint_config(words: DeployWords, preset: Preset, place: Place) -> RunConfig:
+    """The RunConfig of one endpoint. Raises ConfigError."""
+    part = preset.endpoint
+    fields: dict[str, Any] = {
+        "name": words.name,
+        "image": _image(words.image, "serve", place),
+        "role": _role(words.role, place),
+        "model_data": _uri(words.model_data, place, "the model"),
+        "instance_type": _instance_type(words.instance_type, part.instance_type, place),
+        "environment": {**part.environment, **words.environment},
+    }
+    for key in ("instance_count", "startup_timeout"):
+        value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
+        if value is not None:
+            fields[key] = value
+    return _build(place, preset, endpoint=(Endpoint, fields))
+
+
+def fresh_name(stem: str, now: datetime | None = None) -> str:
+    """A name nobody has: the stem and the moment, to the millisecond."""
+    moment = now or datetime.now(UTC)
+    return f"{stem.replace('_', '-')[:40]}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
+
+
+def _build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
+    try:
+        built = {key: kind(**fields) for key, (kind, fields) in parts.items()}
+        return RunConfig(door=place.door, preset=preset.name or None, **built)
+    except ValueError as exc:
+        raise ConfigError(f"{problem(exc)}.") from exc
+
+
+def _hyperparameters(values: Mapping[str, str]) -> hyperparameters.Hyperparameters:
+    try:
+        return hyperparameters.parse(values)
+    except HyperparameterError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+def _channels(words: TrainWords, place: Place) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if words.data:
+        found = _data_channels(words.data, place)
+    for name, where in words.channels.items():
+        found[name] = _uri(where, place, f"--channel {name}")
+    if not any(channel_names.split_of(name) == channel_names.TRAIN for name in found):
+        raise ConfigError(
+            "No training images are given; add --data FOLDER (class folders, or train/ validation/ test/ with "
+            "class folders in them), or --channel train=FOLDER."
+        )
+    return found
+
+
+def _data_channels(data: str, place: Place) -> dict[str, str]:
+    """A channel a split found in the folder; a folder without splits is the train channel."""
+    uri = _uri(data, place, "--data")
+    if not place.local:
+        # Without a look into the bucket: the container finds train/ validation/ test/ in the one channel.
+        return {"training": uri}
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"--data {data} is no folder; give one with class folders in it, or with train/ in it.")
+    splits = channel_names.resolve(folder)
+    if channel_names.TRAIN in splits:
+        return {split: to_uri(path) for split, path in splits.items()}
+    return {channel_names.TRAIN: uri}
+
+
+def _uri(where: str, place: Place, what: str) -> str:
+    if place.local:
+        if where.startswith("file://"):
+            return where
+        if "://" in where:
+            raise ConfigError(f"{what} is {where}, and the local door reads folders; copy it here and give its path.")
+        return to_uri(Path(where))
+    if not where.startswith("s3://"):
+        raise ConfigError(
+            f"{what} is {where}, and AWS reads s3:// addresses; upload it (aws s3 sync {where} s3://BUCKET/…) and "
+            "give that, or add --local to stay on this machine."
+        )
+    return where
+
+
+def _output(output: str | None, place: Place) -> str:
+    if output:
+        return _uri(output, place, "--output")
+    if place.local:
+        return to_uri(place.state / "output")
+    raise ConfigError("--output is missing: give s3://BUCKET/PREFIX for the model, or add --local.")
+
+
+def _image(image: str | None, role: str, place: Place) -> str:
+    if image:
+        return image
+    if place.local:
+        return _SERVE_GPU_IMAGE if role == "serve" and place.gpu else _IMAGES[role]
+    raise ConfigError(
+        f"--image is missing: AWS needs the {role} image's address in ECR (push Dockerfile.{role} there first), "
+        "or add --local."
+    )
+
+
+def _role(role: str | None, place: Place) -> str:
+    if role:
+        return role
+    if place.local:
+        return LOCAL_ROLE
+    raise ConfigError(
+        "--role is missing: give the ARN of an IAM role that SageMaker may assume "
+        "(arn:aws:iam::ACCOUNT:role/NAME), or add --local."
+    )
+
+
+def _instance_type(given: str | None, preset: str | None, place: Place) -> str:
+    if place.local:
+        return "local_gpu" if place.gpu else "local"
+    chosen = given or preset
+    if not chosen:
+        raise ConfigError("--instance-type is missing: name one, such as ml.m5.xlarge or ml.g5.xlarge.")
+    return chosen

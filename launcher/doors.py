@@ -1,0 +1,81 @@
+"""A door: the three clients a verb talks to, AWS's or this machine's. Nothing above knows which it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from launcher.config.run import Door as Kind
+
+Answer = dict[str, Any]
+
+
+class SageMaker(Protocol):
+    """The calls of boto3.client("sagemaker") that the verbs use."""
+
+    def create_training_job(self, **request: Any) -> Answer: ...
+    def describe_training_job(self, **request: Any) -> Answer: ...
+    def list_training_jobs(self, **request: Any) -> Answer: ...
+    def stop_training_job(self, **request: Any) -> Answer: ...
+    def delete_training_job(self, **request: Any) -> Answer: ...
+    def create_model(self, **request: Any) -> Answer: ...
+    def describe_model(self, **request: Any) -> Answer: ...
+    def delete_model(self, **request: Any) -> Answer: ...
+    def create_endpoint_config(self, **request: Any) -> Answer: ...
+    def describe_endpoint_config(self, **request: Any) -> Answer: ...
+    def delete_endpoint_config(self, **request: Any) -> Answer: ...
+    def create_endpoint(self, **request: Any) -> Answer: ...
+    def describe_endpoint(self, **request: Any) -> Answer: ...
+    def list_endpoints(self, **request: Any) -> Answer: ...
+    def delete_endpoint(self, **request: Any) -> Answer: ...
+
+
+class Runtime(Protocol):
+    """The call of boto3.client("sagemaker-runtime") that the verbs use."""
+
+    def invoke_endpoint(self, **request: Any) -> Answer: ...
+
+
+class Logs(Protocol):
+    """The calls of boto3.client("logs") that the verbs use."""
+
+    def describe_log_streams(self, **request: Any) -> Answer: ...
+    def get_log_events(self, **request: Any) -> Answer: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Clients, and how many seconds to leave between two looks at something that changes."""
+
+    kind: Kind
+    sagemaker: SageMaker
+    runtime: Runtime
+    logs: Logs
+    interval: float
+
+
+def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
+    """The local door on the folder ``state``, and a sentence on the engine it uses.
+
+    ``engine`` is auto, docker or process; None for verbs that start nothing, which need none.
+    """
+    import os
+
+    from launcher.local.client import LocalSageMaker
+    from launcher.local.engines import choose
+    from launcher.local.logs import LocalLogs
+    from launcher.local.runtime import LocalRuntime
+    from launcher.local.settings import Settings
+    from launcher.local.store import Store
+
+    settings, sentence = (Settings(), "") if engine is None else choose(engine, Settings(), os.environ)
+    store = Store(state)
+    door = Door(
+        kind="local",
+        sagemaker=LocalSageMaker(state, settings),
+        runtime=LocalRuntime(store),
+        logs=LocalLogs(store),
+        interval=0.25,
+    )
+    return door, sentence

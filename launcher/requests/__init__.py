@@ -1,0 +1,6 @@
+"""Pure functions: a RunConfig becomes the very dicts that boto3's calls take."""
+
+from launcher.requests.endpoint import create_endpoint, create_endpoint_config, create_model
+from launcher.requests.training import create_training_job
+
+__all__ = ["create_endpoint", "create_endpoint_config", "create_model", "create_training_job"]

@@ -1,0 +1,1 @@
+"""What the command line does, each verb written once against a door's clients."""

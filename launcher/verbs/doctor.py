@@ -1,0 +1,118 @@
+"""Looking over this machine: what the launcher needs, what it has, what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from launcher.aws.presence import credentials_found
+from launcher.local.engines.choice import answers, candidates
+from launcher.local.engines.environments import Environments
+from launcher.local.settings import Settings
+
+# The two environments, uv's cache of them and a model; the images take as much again.
+NEEDED_GB = 15
+NEEDED_MEMORY_GB = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: fine, worth knowing (note) or in the way (BAD)."""
+
+    subject: str
+    ok: bool
+    message: str
+    weight: str = "note"
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def examine(settings: Settings, state: Path, environment: Mapping[str, str]) -> list[Finding]:
+    """All findings, in the order in which they matter."""
+    return [
+        _python(),
+        _engine(environment),
+        *_environments(settings),
+        _java(),
+        _disk(settings.cache),
+        _memory(),
+        _writable(state),
+        _aws(),
+    ]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info[:2] == (3, 11):
+        return Finding("python", True, version)
+    return Finding("python", False, f"{version}, and the locks are made for 3.11; make .venv with it", "BAD")
+
+
+def _engine(environment: Mapping[str, str]) -> Finding:
+    reasons = []
+    for command in candidates(environment):
+        refusal = answers(command)
+        if refusal is None:
+            return Finding("container engine", True, f"{' '.join(command)} answers; --local uses it")
+        reasons.append(f"{command[0]}: {refusal}")
+    why = "; ".join(reasons) or "neither docker nor podman is installed"
+    return Finding("container engine", False, f"{why}; --local uses processes, which need none")
+
+
+def _environments(settings: Settings) -> Iterator[Finding]:
+    environments = Environments(settings)
+    for role in ("train", "serve"):
+        place = environments.place(role)
+        ready = environments.ready(role)
+        text = str(place) if ready else f"not made yet; the first --local process {role} makes it (a minute or two)"
+        yield Finding(f"{role} environment", ready, text)
+    used = {environments.place("train"), environments.place("serve"), environments.place("serve", gpu=True)}
+    folder = settings.cache / "envs"
+    stale = [p for p in folder.iterdir() if p.is_dir() and p not in used] if folder.is_dir() else []
+    if stale:
+        yield Finding("old environments", False, f"no longer used, rm -r {' '.join(map(str, stale))} frees the disk")
+
+
+def _java() -> Finding:
+    found = shutil.which("java")
+    if found:
+        return Finding("java", True, found)
+    return Finding("java", True, "none installed; the serve environment brings its own")
+
+
+def _disk(folder: Path) -> Finding:
+    place = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    if free >= NEEDED_GB:
+        return Finding("disk", True, f"{free:.0f} GB free under {place}")
+    return Finding("disk", False, f"{free:.0f} GB free under {place}; the first run needs about {NEEDED_GB} GB", "BAD")
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    if total >= NEEDED_MEMORY_GB:
+        return Finding("memory", True, f"{total:.0f} GB, {os.cpu_count()} processors")
+    return Finding(
+        "memory", False, f"{total:.1f} GB; training wants {NEEDED_MEMORY_GB} GB, take a smaller --image-size"
+    )
+
+
+def _writable(state: Path) -> Finding:
+    place = next(p for p in (state.absolute(), *state.absolute().parents) if p.exists())
+    if os.access(place, os.W_OK | os.X_OK):
+        return Finding("state", True, str(state))
+    return Finding("state", False, f"{place} cannot be written; give another folder with --state", "BAD")
+
+
+def _aws() -> Finding:
+    if credentials_found():
+        return Finding("aws credentials", True, "found (not tried)")
+    return Finding("aws credentials", False, "none; needed only without --local: run `aws configure`")

@@ -1,0 +1,126 @@
+"""Asking an endpoint about pictures."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from container.common.channels import IMAGE_SUFFIXES
+from launcher.doors import Door
+from launcher.errors import NotFound, PredictionError
+
+# What a suffix says of the content; anything else is sent as bytes for the server to recognise.
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".npy": "application/x-npy",
+    ".json": "application/json",
+}
+_UNKNOWN = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the endpoint said about one file: predictions when it answered in JSON, and the raw payload."""
+
+    file: Path
+    content_type: str
+    payload: bytes
+    predictions: list[dict[str, Any]]
+
+
+def files_of(places: Iterable[Path]) -> list[Path]:
+    """The files named, and the images in the folders named, at any depth. Raises NotFound."""
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            if not inside:
+                raise NotFound(f"There is no image in {place}; give image files, or a folder that holds some.")
+            found += inside
+        elif place.is_file():
+            found.append(place)
+        else:
+            raise NotFound(f"There is no file {place}; give image files, or a folder that holds some.")
+    return found
+
+
+def predict(
+    door: Door,
+    name: str,
+    files: Iterable[Path],
+    *,
+    content_type: str | None = None,
+    accept: str = "application/json",
+    top_k: int | None = None,
+    explain: str | None = None,
+) -> Iterator[Answer]:
+    """Ask about each file in turn. Raises PredictionError in the server's own words."""
+    options = {"top_k": top_k, "explain": explain}
+    attributes = ",".join(f"{key}={value}" for key, value in options.items() if value is not None)
+    for file in files:
+        sent = content_type or CONTENT_TYPES.get(file.suffix.lower(), _UNKNOWN)
+        try:
+            answer = door.runtime.invoke_endpoint(
+                EndpointName=name,
+                Body=file.read_bytes(),
+                ContentType=sent,
+                Accept=accept,
+                **({"CustomAttributes": attributes} if attributes else {}),
+            )
+        except ClientError as exc:
+            raise _refusal(exc, name, file) from exc
+        payload = answer["Body"].read()
+        kind = str(answer.get("ContentType", "")).partition(";")[0]
+        yield Answer(file, kind, payload, _predictions(kind, payload, name))
+
+
+def _predictions(content_type: str, payload: bytes, name: str) -> list[dict[str, Any]]:
+    if content_type != "application/json":
+        return []
+    try:
+        predictions = json.loads(payload)["predictions"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise PredictionError(
+            f"Endpoint {name} answered with JSON that holds no predictions; is it one of this project's? "
+            "--accept text/csv shows the raw answer."
+        ) from exc
+    return list(predictions)
+
+
+def _refusal(error: ClientError, name: str, file: Path) -> Exception:
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    if code == "ModelError":
+        said = str(error.response.get("OriginalMessage", message))
+        try:
+            said = json.loads(said)["error"]["message"]
+        except (ValueError, KeyError, TypeError):
+            said = said.strip() or message
+        status = error.response.get("OriginalStatusCode", "?")
+        return PredictionError(f"{file}: the endpoint answered {status}: {said}")
+    if code in ("ValidationError", "ValidationException") and "not found" in message:
+        return NotFound(f"There is no endpoint '{name}'; `launch.py status` lists what there is.")
+    if code in ("ValidationError", "ServiceUnavailable"):
+        return PredictionError(f"{message} `launch.py status {name}` says why.")
+    return error
+
+
+def explanation_png(prediction: dict[str, Any]) -> bytes | None:
+    """The heat map of a prediction that was asked to explain itself."""
+    found = prediction.get("explanation")
+    text = found.get("png") or found.get("b64") or found.get("heatmap") if isinstance(found, dict) else found
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
+    except binascii.Error:
+        return None

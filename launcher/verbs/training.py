@@ -1,0 +1,140 @@
+"""Starting, watching and ending training jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from launcher.config.run import Training
+from launcher.doors import Door
+from launcher.errors import JobFailed, JobStopped, NotFound
+from launcher.requests import create_training_job
+from launcher.verbs.logs import LogFollower
+
+ENDED = ("Completed", "Failed", "Stopped")
+
+Description = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The job entered a state, or says more about the one it is in."""
+
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The job's log grew by a line."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The job is at its end."""
+
+    description: Description
+
+
+Event = Moved | Logged | Ended
+
+
+def start(door: Door, training: Training) -> str:
+    """Start the job and return its name."""
+    door.sagemaker.create_training_job(**create_training_job(training))
+    return training.name
+
+
+def describe(door: Door, name: str) -> Description:
+    """The job's description. Raises NotFound."""
+    try:
+        return door.sagemaker.describe_training_job(TrainingJobName=name)
+    except ClientError as exc:
+        if is_missing(exc):
+            raise NotFound(f"There is no training job '{name}'; `launch.py status` lists what there is.") from exc
+        raise
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether an error says that there is no such resource; AWS says so in a ValidationException."""
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
+    return code == "ResourceNotFound" or (
+        code == "ValidationException" and ("not found" in message or "could not find" in message)
+    )
+
+
+def watch(
+    door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep, follow: bool = True
+) -> Iterator[Event]:
+    """What happens to a job, as it happens, until its end; from its beginning when it began earlier."""
+    follower = LogFollower.of_job(door.logs, name)
+    told: list[tuple[str, str]] = []
+    while True:
+        description = describe(door, name)
+        moves = [
+            (each["Status"], each.get("StatusMessage", ""))
+            for each in description.get("SecondaryStatusTransitions", [])
+        ]
+        # A state's message may change while the state lasts.
+        for index, move in enumerate(moves):
+            if index >= len(told) or told[index] != move:
+                yield Moved(*move)
+        told = moves
+        for line in follower.lines() if follow else ():
+            yield Logged(line)
+        if description["TrainingJobStatus"] in ENDED:
+            yield Ended(description)
+            return
+        sleep(door.interval)
+
+
+def conclude(description: Description) -> Description:
+    """The description of a completed job; raises JobFailed or JobStopped for any other."""
+    name, status = description["TrainingJobName"], description["TrainingJobStatus"]
+    if status == "Failed":
+        raise JobFailed(f"Training job {name} failed. {description.get('FailureReason', 'No reason was given.')}")
+    if status == "Stopped":
+        why = "it ran for its --max-runtime" if description["SecondaryStatus"] == "MaxRuntimeExceeded" else "on request"
+        raise JobStopped(f"Training job {name} was stopped, {why}; {_go_on(description)}")
+    return description
+
+
+def _go_on(description: Description) -> str:
+    checkpoints = description.get("CheckpointConfig", {}).get("S3Uri")
+    return f"to go on, train again with --checkpoints {checkpoints}" if checkpoints else "train again to start anew."
+
+
+def stop(door: Door, name: str) -> str:
+    """Ask the job to stop; the status it has now."""
+    status = str(describe(door, name)["TrainingJobStatus"])
+    if status in ENDED:
+        return status
+    try:
+        door.sagemaker.stop_training_job(TrainingJobName=name)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ValidationException":
+            raise  # it ended a moment ago, which is as good
+    return str(describe(door, name)["TrainingJobStatus"])
+
+
+def artifact(description: Description) -> str:
+    """Where the job's model.tar.gz lies. Raises JobFailed when there is none."""
+    uri = str(description.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""))
+    if not uri:
+        status = description["TrainingJobStatus"]
+        raise JobFailed(
+            f"Training job {description['TrainingJobName']} is {status} and has left no model; "
+            "wait for it (`launch.py logs JOB -f`), or choose a completed one."
+        )
+    return uri
+
+
+def metrics(description: Description) -> dict[str, float]:
+    """Last value of each metric."""
+    return {each["MetricName"]: float(each["Value"]) for each in description.get("FinalMetricDataList", [])}

@@ -1,0 +1,49 @@
+"""A stand-in for the training container's `train`: a second of work, every way of ending."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+base = Path(os.environ["SAGEMAKER_BASE_DIR"])
+hyperparameters = json.loads((base / "input/config/hyperparameters.json").read_text())
+mode = os.environ.get("FAKE_MODE", "complete")
+
+
+def on_term(_number: int, _frame: object) -> None:
+    (base / "checkpoints" / "last").write_text("terminated")
+    print("terminated", flush=True)
+    sys.exit(1)
+
+
+if mode == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, on_term)
+channels = sorted(p.name for p in (base / "input/data").iterdir())
+print(f"channels {' '.join(channels)}", flush=True)
+for epoch in range(1, 3):
+    print(f"progress stage=train round={epoch} rounds=2 done=10 total=10 rate=5.0 loss=0.5", flush=True)
+    print(f"epoch={epoch} train:loss=0.5 validation:loss={1 / epoch:.4f} validation:accuracy=0.9", flush=True)
+if mode in ("wait", "stubborn"):
+    if os.environ.get("FAKE_CHILD"):
+        import subprocess
+
+        # A grandchild in a session of its own, as a server's or torchrun's workers may be.
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
+        print(f"child {child.pid}", flush=True)
+    print("waiting", flush=True)
+    time.sleep(300)
+if mode == "fail":
+    (base / "output").mkdir(exist_ok=True)
+    (base / "output/failure").write_text("The learning rate is too high; lower --lr.")
+    sys.exit(1)
+if mode == "crash":
+    print("Segmentation fault, sort of", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+print("test:loss=0.4 test:accuracy=0.95", flush=True)
+manifest = {"precision": "int8", "inference_precision": "f32", "hyperparameters": hyperparameters}
+(base / "model/manifest.json").write_text(json.dumps(manifest))
+(base / "output/data/metrics.json").write_text("{}")
