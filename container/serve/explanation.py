@@ -31,11 +31,11 @@ log = logging.getLogger("serve")
 _GRID = 8
 
 
-def explain(model: Model, pixels: Pixels, logits: Floats, maps: Floats | None, method: str) -> list[Mapping[str, Any]]:
+def explain(model: Model, pixels: Pixels, logits: Floats, maps: Floats | None, method: str) -> list[dict[str, Any]]:
     """One explanation an image, for its best class: the method used and an S × S gray PNG, white where it matters."""
     tail = model.manifest.explanation.tail
     weights = _weights(model.folder, tail) if tail else None
-    found = []
+    found: list[dict[str, Any]] = []
     for number, image in enumerate(pixels):
         index = int(logits[number].argmax())
         if method == "gradcam" and maps is not None and weights is not None:
@@ -50,8 +50,7 @@ def explain(model: Model, pixels: Pixels, logits: Floats, maps: Floats | None, m
 def gradcam(features: Floats, tail: Sequence[str], weights: Mapping[str, Floats], index: int) -> Floats:
     """(F, h, w) features → (h, w) heat, 0 to 1, for the class ``index``."""
     gradient = tail_gradient(features, tail, weights, index)
-    heat = np.maximum((gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0), 0)
-    return _scaled(heat)
+    return _scaled(np.maximum((gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0), 0))
 
 
 def tail_gradient(features: Floats, tail: Sequence[str], weights: Mapping[str, Floats], index: int) -> Floats:
@@ -81,7 +80,8 @@ def _forward(step: str, value: Floats, weights: Mapping[str, Floats]) -> Floats:
     if step == "flatten":
         return value.reshape(-1)
     prefix = step.removeprefix("linear:")
-    return weights[f"{prefix}.weight"] @ value + weights[f"{prefix}.bias"]
+    logits: Floats = weights[f"{prefix}.weight"] @ value + weights[f"{prefix}.bias"]
+    return logits
 
 
 def _backward(step: str, before: Floats, gradient: Floats, weights: Mapping[str, Floats]) -> Floats:

@@ -29,6 +29,8 @@ class _End(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.other: _End | None = None
         self.ended = False
+        # What came before there was another end. Paused as the transport is, it may read once more.
+        self.early = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -38,6 +40,15 @@ class _End(asyncio.Protocol):
         self.connection.heard(self)
         if self.other and self.other.transport:
             self.other.transport.write(data)
+        else:
+            self.early += data
+
+    def join(self, other: _End) -> None:
+        """From now on ``other`` is where everything goes, what came early first."""
+        self.other = other
+        if other.transport and self.early:
+            other.transport.write(bytes(self.early))
+            self.early.clear()
 
     def eof_received(self) -> bool:
         self.ended = True
@@ -84,7 +95,8 @@ class Connection:
         except OSError:
             self.close()
             return
-        self.caller.other, self.server.other = self.server, self.caller
+        self.server.join(self.caller)
+        self.caller.join(self.server)
         if self.caller.transport is None or self.caller.transport.is_closing():
             self.close()
         else:

@@ -50,7 +50,7 @@ class Overrides:
             raise
         except Exception as exc:
             raise UserCodeError(
-                f"{name} in the model's code/inference.py failed with {type(exc).__name__}; the server's log says where."
+                f"{name} in the model's code/inference.py failed with {type(exc).__name__}; the log says where."
             ) from exc
 
 

@@ -54,7 +54,8 @@ def softmax(logits: Floats) -> Floats:
     if logits.size == 0 or not np.isfinite(logits).all():
         raise ModelFault("The model's result holds values that are no numbers.")
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 class Pipeline:

@@ -114,9 +114,10 @@ def decode(body: bytes, content_type: str, geometry: Geometry, limits: Limits) -
 def _npy(body: bytes) -> NDArray[np.uint8]:
     """A .npy file of uint8, read without numpy's own loader: no pickle, no size that is not there."""
     file = io.BytesIO(body)
+    npy: Any = np.lib.format  # without types
     try:
-        version = np.lib.format.read_magic(file)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        version = npy.read_magic(file)
+        readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
         if version not in readers:
             raise ValueError(f"version {version} of the format is not known")
         shape, fortran, dtype = readers[version](file)
@@ -196,7 +197,8 @@ def _instance(instance: Any, geometry: Geometry) -> Pixels:
         raise BadInput("the nested list is ragged; every row and pixel needs the same length.") from exc
     if array.dtype.kind not in "iuf" or array.size == 0:
         raise BadInput("the nested list must hold numbers.")
-    if not (np.isfinite(array).all() and (array == np.floor(array)).all() and 0 <= array.min() and array.max() <= 255):
+    whole = np.isfinite(array).all() and (array == np.floor(array)).all()
+    if not whole or array.min() < 0 or array.max() > 255:
         raise BadInput("the nested list must hold whole numbers from 0 to 255.")
     return _fitted(array.astype(np.uint8), geometry)
 
@@ -204,7 +206,8 @@ def _instance(instance: Any, geometry: Geometry) -> Pixels:
 def _check_count(count: int, limits: Limits) -> None:
     if count > limits.images:
         raise PayloadTooLarge(
-            f"The request holds {count} images, and at most {limits.images} are taken; send fewer, or raise SERVE_MAX_IMAGES."
+            f"The request holds {count} images, and at most {limits.images} are taken; send fewer at once, "
+            "or raise SERVE_MAX_IMAGES."
         )
 
 

@@ -74,7 +74,7 @@ def _matches(pattern: str, produced: str) -> int:
     """3 for the type itself, 2 for its family, 1 for anything, 0 for no match."""
     if pattern == produced:
         return 3
-    if pattern == produced.split("/")[0] + "/*":
+    if pattern == produced.partition("/")[0] + "/*":
         return 2
     return 1 if pattern == "*/*" else 0
 

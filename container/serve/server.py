@@ -36,7 +36,11 @@ _MARGIN = 64 * MIB
 _LARGEST = 2**31 - 1
 
 # Quick to start and small: one collector thread, the first compiler alone, what Java loads mapped from its archive.
-_VMARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "--enable-native-access=ALL-UNNAMED")
+_VMARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "--enable-native-access=ALL-UNNAMED")
+
+# From Java 23 on it warns at each start of what the server's network library does; older ones refuse the option.
+_QUIET_SINCE = 23
+_QUIET = "--sun-misc-unsafe-memory-access=allow"
 
 # The workers' own lines go out as they are; of the server only warnings. No request is logged.
 _LOG = """<?xml version="1.0" encoding="UTF-8"?>
@@ -147,6 +151,16 @@ def find_java() -> Path:
     return Path(found)
 
 
+def java_version(java: Path) -> int:
+    """Java's major version, from the file that every installation has beside its programs; 0 when it is not there."""
+    release = java.resolve().parents[1] / "release"
+    try:
+        line = next(one for one in release.read_text().splitlines() if one.startswith("JAVA_VERSION="))
+        return int(line.split('"')[1].split(".", maxsplit=1)[0])
+    except (OSError, StopIteration, IndexError, ValueError):
+        return 0
+
+
 def command(settings: Settings, folder: Folder) -> list[str]:
     """The Java command line; mms.model_server would scan and keep its process id in a shared file."""
     spec = importlib.util.find_spec("mms")
@@ -156,12 +170,14 @@ def command(settings: Settings, folder: Folder) -> list[str]:
     # One model: the server is shown a folder with its own manifest alone, and the handler goes to the
     # true one. It would misread ours, and the caller's folder may be read-only.
     models = [] if settings.multi_model else ["-m", f"{MODEL_NAME}={folder.model}"]
+    java = find_java()
     return [
-        str(find_java()),
+        str(java),
         f"-Dmodel_server_home={mms.parent}",
         f"-Dlog4j.configurationFile=file://{folder.path}/log4j2.xml",
         f"-Djava.io.tmpdir={folder.path}",
         *_VMARGS,
+        *([_QUIET] if java_version(java) >= _QUIET_SINCE else []),
         *settings.vmargs,
         "-cp",
         f"{mms}/frontend/*",

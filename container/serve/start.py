@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 from container.common.errors import ContainerError
 from container.serve import gate, management, packages, report, server
@@ -57,6 +58,16 @@ def main() -> int:
         return 1
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What one run of the server is made of."""
+
+    settings: Settings
+    folder: server.Folder
+    process: subprocess.Popen[bytes]
+    began: float
+
+
 def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
     folder = server.make_folder()
     try:
@@ -64,7 +75,7 @@ def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
             packages.install(settings.model_dir / "code" / "requirements.txt", folder.packages)
         process = server.start(settings, folder)
         try:
-            asyncio.run(_run(settings, folder, process, listening, began))
+            asyncio.run(_until_stopped(_Run(settings, folder, process, began), listening))
         finally:
             server.stop(process)
     finally:
@@ -72,20 +83,14 @@ def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
     return 0
 
 
-async def _run(
-    settings: Settings,
-    folder: server.Folder,
-    process: subprocess.Popen[bytes],
-    listening: socket.socket,
-    began: float,
-) -> None:
+async def _until_stopped(run: _Run, listening: socket.socket) -> None:
     """Returns when asked to stop; raises ContainerError when there is nothing to serve with."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    doors = gate.Gate(folder.inference)
-    work = asyncio.create_task(_open_and_watch(settings, folder, process, listening, doors, began))
+    doors = gate.Gate(run.folder.inference)
+    work = asyncio.create_task(_open_and_watch(run, doors, listening))
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -100,18 +105,11 @@ async def _run(
                 await task
 
 
-async def _open_and_watch(
-    settings: Settings,
-    folder: server.Folder,
-    process: subprocess.Popen[bytes],
-    listening: socket.socket,
-    doors: gate.Gate,
-    began: float,
-) -> None:
-    deadline = began + settings.startup_timeout
-    while not await _ready(settings, folder):
-        _check(settings, folder, process)
-        if time.monotonic() > deadline:
+async def _open_and_watch(run: _Run, doors: gate.Gate, listening: socket.socket) -> None:
+    settings = run.settings
+    while not await _ready(run):
+        _check(run)
+        if time.monotonic() > run.began + settings.startup_timeout:
             raise ContainerError(
                 f"The model was not ready within {settings.startup_timeout} s; "
                 "raise SAGEMAKER_STARTUP_TIMEOUT, or look above for what it waits for."
@@ -124,37 +122,38 @@ async def _open_and_watch(
             f"Port {settings.port} cannot be listened on ({exc.strerror}); stop what holds it."
         ) from exc
     what = "models on demand" if settings.multi_model else f"{settings.workers} worker(s) ready"
-    log.info("listening on port %d, %s, after %.1f s", settings.port, what, time.monotonic() - began)
-    report.clear(folder.path)
+    log.info("listening on port %d, %s, after %.1f s", settings.port, what, time.monotonic() - run.began)
+    report.clear(run.folder.path)
     while True:
         await asyncio.sleep(_WATCH)
-        _reap(process.pid)
-        if settings.multi_model:
-            _check(settings, folder, process)
-        elif await management.ready_workers(folder.management, server.MODEL_NAME):
-            report.clear(folder.path)
-        else:
-            _check(settings, folder, process)
+        _reap(run.process.pid)
+        if not settings.multi_model and await _count_ready(run):
+            report.clear(run.folder.path)
+        _check(run)
 
 
-async def _ready(settings: Settings, folder: server.Folder) -> bool:
-    if settings.multi_model:
-        return await management.answers(folder.inference)
-    return await management.ready_workers(folder.management, server.MODEL_NAME) >= settings.workers
+async def _ready(run: _Run) -> bool:
+    if run.settings.multi_model:
+        return await management.answers(run.folder.inference)
+    return await _count_ready(run) >= run.settings.workers
 
 
-def _check(settings: Settings, folder: server.Folder, process: subprocess.Popen[bytes]) -> None:
+async def _count_ready(run: _Run) -> int:
+    return await management.ready_workers(run.folder.management, server.MODEL_NAME)
+
+
+def _check(run: _Run) -> None:
     """Raise ContainerError when the server has ended, or its workers cannot load the model."""
-    if process.poll() is not None:
+    if run.process.poll() is not None:
         raise ContainerError(
-            f"The model server has ended with status {process.returncode}; its reason stands above, if it gave one."
+            f"The model server has ended with status {run.process.returncode}; its reason stands above, if it gave one."
         )
-    if settings.multi_model:
+    if run.settings.multi_model:
         return  # each model's failure is the answer to the request that loads it
-    reason = report.failure(folder.path)
+    reason = report.failure(run.folder.path)
     if reason:
         raise ContainerError(reason)
-    if report.loads(folder.path) > ATTEMPTS * settings.workers:
+    if report.loads(run.folder.path) > ATTEMPTS * run.settings.workers:
         raise ContainerError(
             f"The workers died {ATTEMPTS} times while loading the model, without saying why; "
             "most often memory is short: give the container more, or use fewer workers."

@@ -29,8 +29,8 @@ class TorchEngine:
         torch.set_num_threads(threads)
         self._device = torch.device("cuda", gpu or 0) if torch.cuda.is_available() else torch.device("cpu")
         network = from_artifact(folder, manifest).requires_grad_(False)
-        self._network = network.to(self._device, memory_format=torch.channels_last)
-        self._maps: list[torch.Tensor] = []
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(self._device)
 
     def run(self, pixels: Pixels, *, features: bool = False) -> Outputs:
         """Batches of images through the network. Explanations use occlusion: no feature map is given."""
