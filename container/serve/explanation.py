@@ -76,7 +76,8 @@ def _forward(step: str, value: Floats, weights: Mapping[str, Floats]) -> Floats:
     if step == "relu":
         return np.maximum(value, 0)
     if step == "avgpool":
-        return value.mean(axis=(1, 2))
+        pooled: Floats = value.mean(axis=(1, 2))
+        return pooled
     if step == "flatten":
         return value.reshape(-1)
     prefix = step.removeprefix("linear:")

@@ -14,7 +14,16 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from container.common.artifact import IR_BIN, IR_XML, MANIFEST, WEIGHTS, Explanation, Manifest, write_manifest
+from container.common.artifact import (
+    IR_BIN,
+    IR_XML,
+    MANIFEST,
+    WEIGHTS,
+    Explanation,
+    Manifest,
+    write_manifest,
+    write_server_manifest,
+)
 from container.common.errors import ArtifactError
 from container.common.images import Pixels
 from container.network import Network
@@ -197,3 +206,4 @@ def _move(scratch: Path, folder: Path) -> None:
         for name in files:
             # Not rename: on SageMaker the model folder can be a mount of its own.
             shutil.move(scratch / name, folder / name)
+        write_server_manifest(folder)

@@ -5,7 +5,7 @@ Weights are random; what is tested is that the server answers what the network c
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from container.common import artifact
+from container.common import artifact, telemetry
 from container.common.artifact import Explanation, Manifest
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD
 
@@ -36,16 +36,22 @@ class Classifier(nn.Module):
         return self.tail(features), features
 
 
-def tiny(folder: Path, *, tail: bool = True, seed: int = 0) -> Path:
-    """A network of two convolutions, three classes, 32 × 32."""
+def tiny_network(seed: int = 0) -> Classifier:
+    """Two convolutions, three classes, 32 × 32."""
     torch.manual_seed(seed)
     backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU())
     fc = nn.Linear(16, len(CLASSES))
     nn.init.normal_(fc.weight, std=2.0)
-    network = Classifier(backbone, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), fc)).eval()
+    return Classifier(backbone, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), fc)).eval()
+
+
+def tiny(folder: Path, *, tail: bool = True, seed: int = 0) -> Path:
+    """The tiny network's artifact."""
+    network = tiny_network(seed)
+    fc = network.tail[2]
     steps = ("avgpool", "linear:fc") if tail else ()
     weights = {"fc.weight": fc.weight, "fc.bias": fc.bias}
-    return _write(folder, network, weights, size=TINY_SIZE, classes=CLASSES, architecture="tiny", tail=steps)
+    return write(folder, network, weights, size=TINY_SIZE, classes=CLASSES, architecture="tiny", tail=steps)
 
 
 def resnet50(folder: Path, *, precision: str = "int8", classes: int = 1000) -> Path:
@@ -57,7 +63,7 @@ def resnet50(folder: Path, *, precision: str = "int8", classes: int = 1000) -> P
     names = tuple(f"class {i}" for i in range(classes))
     backbone = nn.Sequential(*list(net.children())[:-2])
     network = Classifier(backbone, nn.Sequential(net.avgpool, nn.Flatten(), net.fc)).eval()
-    return _write(
+    return write(
         folder,
         network,
         dict(net.state_dict()),
@@ -69,7 +75,7 @@ def resnet50(folder: Path, *, precision: str = "int8", classes: int = 1000) -> P
     )
 
 
-def _write(
+def write(
     folder: Path,
     network: nn.Module,
     weights: dict[str, torch.Tensor],
@@ -80,11 +86,13 @@ def _write(
     tail: tuple[str, ...],
     precision: str = "fp32",
 ) -> Path:
+    """A whole artifact of ``network``."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     save_ir(folder, network, size, int8=precision == "int8")
     save_file({k: v.detach().contiguous() for k, v in weights.items()}, folder / artifact.WEIGHTS)
+    (folder / artifact.WEIGHTS).chmod(0o644)  # it is made for its owner's eyes alone
     manifest = Manifest(
         architecture=architecture,
         head=(),
@@ -105,11 +113,13 @@ def _write(
 
 def save_ir(folder: Path, network: nn.Module, size: int, *, int8: bool) -> None:
     """Write model.xml and model.bin with the input and output names of the contract."""
-    os.environ.setdefault("NNCF_NO_TELEMETRY", "1")
+    telemetry.decline()
     import openvino as ov
 
     pixels = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    model = ov.convert_model(network, example_input=pixels, input=[ov.PartialShape([-1, size, size, 3])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter traces, which torch would rather be done otherwise
+        model = ov.convert_model(network, example_input=pixels, input=[ov.PartialShape([-1, size, size, 3])])
     model.inputs[0].get_tensor().set_names({artifact.PIXELS})
     model.outputs[0].get_tensor().set_names({artifact.LOGITS})
     model.outputs[1].get_tensor().set_names({artifact.FEATURE_MAP})
