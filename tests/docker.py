@@ -1,0 +1,46 @@
+"""A Docker engine for tests: found, or its absence said; images built once a run."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from launcher.local.engines import choice
+
+ROOT = Path(__file__).parents[1]
+
+TRAIN_IMAGE, SERVE_IMAGE = "byoc-train:test", "byoc-serve:test"
+
+
+@functools.cache
+def client() -> tuple[tuple[str, ...] | None, str]:
+    """The engine's client command, or None and why not."""
+    reasons = []
+    for command in choice.candidates(os.environ):
+        why = choice.answers(command)
+        if why is None:
+            return command, ""
+        reasons.append(f"{shlex.join(command)}: {why}")
+    return None, "; ".join(reasons) or "neither docker nor podman is installed"
+
+
+def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the client; its output is text."""
+    command, why = client()
+    assert command, why
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=timeout, env=environment)
+    if check and done.returncode != 0:
+        raise AssertionError(f"docker {shlex.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done
+
+
+@functools.cache
+def build(image: str) -> str:
+    """Build one of the two images from this checkout; quick when nothing changed."""
+    dockerfile = {TRAIN_IMAGE: "Dockerfile.train", SERVE_IMAGE: "Dockerfile.serve"}[image]
+    docker("build", "-f", str(ROOT / dockerfile), "-t", image, str(ROOT), timeout=1500)
+    return image
