@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from launcher.local.engines import choice
+from launcher.local.engines.images import builder
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,8 +32,7 @@ def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.
     """Run the client; its output is text."""
     command, why = client()
     assert command, why
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=timeout, env=environment)
+    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=timeout)
     if check and done.returncode != 0:
         raise AssertionError(f"docker {shlex.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
     return done
@@ -42,5 +42,11 @@ def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.
 def build(image: str) -> str:
     """Build one of the two images from this checkout; quick when nothing changed."""
     dockerfile = {TRAIN_IMAGE: "Dockerfile.train", SERVE_IMAGE: "Dockerfile.serve"}[image]
-    docker("build", "-f", str(ROOT / dockerfile), "-t", image, str(ROOT), timeout=1500)
+    command, why = client()
+    assert command, why
+    done = subprocess.run(
+        [*builder(command), "build", "-f", str(ROOT / dockerfile), "-t", image, str(ROOT)],
+        capture_output=True, text=True, timeout=1500, env={**os.environ, "DOCKER_BUILDKIT": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
     return image
