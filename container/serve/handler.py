@@ -18,7 +18,7 @@ from container.common.errors import ContainerError
 from container.serve import pipeline, report
 from container.serve.overrides import UserCodeError
 from container.serve.request import Request
-from container.serve.settings import read_settings
+from container.serve.settings import read_settings, several_models
 
 log = logging.getLogger("serve")
 
@@ -56,17 +56,21 @@ def _served(registered: str, gpu: int | None) -> pipeline.Pipeline:
         model_dir = model_dir if settings.multi_model else settings.model_dir
         if model_dir.is_dir():
             os.chdir(model_dir)  # where the user's code may look for its files
-        return pipeline.load(model_dir, settings, gpu)
+        served = pipeline.load(model_dir, settings, gpu)
     except (ContainerError, UserCodeError) as exc:
         if exc.__cause__ is not None and isinstance(exc, UserCodeError):
             log.error("the model cannot be loaded", exc_info=exc)
         reason = str(exc)
     except MemoryError:
         raise  # the server answers 507
-    except Exception as exc:
+    except Exception as exc:  # whatever the user's code raises
         log.error("the model cannot be loaded", exc_info=exc)
         reason = f"The model at {model_dir} cannot be loaded ({type(exc).__name__}: {exc}); the log above says where."
-    log.error("%s", reason)
+    else:
+        report.note_ready()
+        return served
+    if several_models():
+        log.error("%s", reason)  # with one model the entry point says it, last of all
     report.note_failure(reason)
     raise SystemExit(1)
 

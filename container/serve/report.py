@@ -1,7 +1,8 @@
-"""What a worker tells the gate, through two files in the server's private folder.
+"""What a worker tells the gate, through files in the server's private folder.
 
-multi-model-server starts a worker that fails again and again and tells nobody why. So a worker notes
-each time it begins to load a model, and writes down, in one sentence, why it could not.
+multi-model-server calls a worker READY from the moment it exists, starts one that fails again and again,
+and tells nobody why. So a worker itself notes when it begins to load its model and when it has made its
+warm-up prediction, and writes down, in one sentence, why it could not.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ from pathlib import Path
 # The folder's name travels to the workers in this variable.
 VARIABLE = "SERVE_REPORT_DIR"
 
-_LOADS, _FAILURE = "loads", "failure"
+_LOADS, _READY, _FAILURE = "loads", "ready", "failure"
 
 
 def note_loading() -> None:
     """A worker begins to load its model."""
+    _append(_LOADS)
+
+
+def note_ready() -> None:
+    """A worker has loaded its model and predicted once."""
+    _append(_READY)
+
+
+def _append(name: str) -> None:
     folder = os.environ.get(VARIABLE)
     if folder:
-        with (Path(folder) / _LOADS).open("a") as file:
+        # One short write to a file opened for appending: several workers cannot mix their lines.
+        with (Path(folder) / name).open("a") as file:
             file.write(f"{os.getpid()}\n")
 
 
@@ -34,10 +45,27 @@ def note_failure(sentence: str) -> None:
 
 def loads(folder: Path) -> int:
     """How often a worker has begun to load."""
+    return len(_lines(folder / _LOADS))
+
+
+def ready(folder: Path) -> int:
+    """How many workers are alive and have their model ready."""
+    return sum(_alive(pid) for pid in set(_lines(folder / _READY)))
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        return len((folder / _LOADS).read_text().splitlines())
+        return path.read_text().splitlines()
     except FileNotFoundError:
-        return 0
+        return []
+
+
+def _alive(pid: str) -> bool:
+    try:
+        # The state follows the name, which stands in parentheses and may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False
 
 
 def failure(folder: Path) -> str | None:
@@ -49,6 +77,6 @@ def failure(folder: Path) -> str | None:
 
 
 def clear(folder: Path) -> None:
-    """Forget what was told: all is well again."""
+    """Forget earlier attempts and failures: all is well again."""
     (folder / _LOADS).unlink(missing_ok=True)
     (folder / _FAILURE).unlink(missing_ok=True)

@@ -8,7 +8,6 @@ on two unix sockets there; the public port is the gate's (``gate``).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.resources
 import importlib.util
 import os
@@ -17,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,14 +224,31 @@ def start(settings: Settings, folder: Folder) -> subprocess.Popen[bytes]:
         # What it says on its output is its configuration; its log goes to the standard error.
         stdout=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  no thread has been started yet
     )
 
 
-def _die_with_parent() -> None:
-    """Linux ends the server when this process is killed; its workers end when it does."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+@contextlib.contextmanager
+def guarded(process: subprocess.Popen[bytes], folder: Folder) -> Iterator[None]:
+    """While inside, a guard ends the server, its workers and their folder should this process be killed.
+
+    It reads from a pipe that nobody writes to, and which ends when this process does, however it ends.
+    """
+    if os.getpid() == 1:
+        yield  # a container ends with its first process anyway
+        return
+    script = 'read -r _; kill -s KILL -- "-$1"; rm -rf "$2"'
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, "guard", str(process.pid), str(folder.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with guard:
+        try:
+            yield
+        finally:
+            guard.kill()
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = 2.0) -> None:

@@ -70,7 +70,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValueError as exc:
         raise ContainerError(f"A SAGEMAKER_… variable should be a whole number ({exc}); correct or unset it.") from exc
     available = cores()
-    multi_model = environ.get("SAGEMAKER_MULTI_MODEL", "false").lower() == "true"
+    multi_model = several_models(environ)
     mode = _word(environ, "SERVE_MODE", ("latency", "throughput"))
     # Several models share the cores anyway, so each has one worker unless told otherwise.
     usual = available if mode == "throughput" and not multi_model else 1
@@ -95,6 +95,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         program=f"{toolkit.module_name}.py",
         vmargs=tuple(environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "").split()),
     )
+
+
+def several_models(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether SageMaker loads and unloads models while serving."""
+    return environ.get("SAGEMAKER_MULTI_MODEL", "false").lower() == "true"
 
 
 def _whole(name: str, text: str | None, default: int, minimum: int = 1) -> int:

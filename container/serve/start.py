@@ -21,9 +21,10 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from container.common.errors import ContainerError
-from container.serve import gate, management, packages, report, server
+from container.serve import gate, packages, report, server
 from container.serve.settings import Settings, read_settings
 
 log = logging.getLogger("serve")
@@ -75,7 +76,8 @@ def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
             packages.install(settings.model_dir / "code" / "requirements.txt", folder.packages)
         process = server.start(settings, folder)
         try:
-            asyncio.run(_until_stopped(_Run(settings, folder, process, began), listening))
+            with server.guarded(process, folder):
+                asyncio.run(_until_stopped(_Run(settings, folder, process, began), listening))
         finally:
             server.stop(process)
     finally:
@@ -127,19 +129,27 @@ async def _open_and_watch(run: _Run, doors: gate.Gate, listening: socket.socket)
     while True:
         await asyncio.sleep(_WATCH)
         _reap(run.process.pid)
-        if not settings.multi_model and await _count_ready(run):
+        if report.ready(run.folder.path):
             report.clear(run.folder.path)
         _check(run)
 
 
 async def _ready(run: _Run) -> bool:
-    if run.settings.multi_model:
-        return await management.answers(run.folder.inference)
-    return await _count_ready(run) >= run.settings.workers
+    if not run.settings.multi_model and report.ready(run.folder.path) < run.settings.workers:
+        return False
+    return await _answers(run.folder.inference)
 
 
-async def _count_ready(run: _Run) -> int:
-    return await management.ready_workers(run.folder.management, server.MODEL_NAME)
+async def _answers(inference: Path) -> bool:
+    """Whether the model server answers at all."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(inference))
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: server\r\n\r\n")
+        status = await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return b" 200 " in status
 
 
 def _check(run: _Run) -> None:

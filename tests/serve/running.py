@@ -126,9 +126,14 @@ class Serving:
     def process_info(self) -> psutil.Process:
         return psutil.Process(self.process.pid)
 
+    def java(self) -> psutil.Process:
+        """The model server."""
+        (java,) = (child for child in self.process_info().children() if "java" in child.name())
+        return java
+
     def worker(self) -> psutil.Process:
         """The process that holds the model: the server's grandchild."""
-        (java,) = self.process_info().children()
+        java = self.java()
         (parent,) = (child for child in java.children() if "model_service_worker.py" in " ".join(child.cmdline()))
         return until(parent.children)[0]
 
