@@ -34,6 +34,7 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     import time
 
     from launcher.cli.console import say, span, suggest
+    from launcher.config.words import endpoint_name
 
     began = time.monotonic()
     where = DoorWords(local=local, state=state, region=None, profile=None)
@@ -47,7 +48,7 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     suggest(
         f"launch.py train --local --preset {PRESET} --data {prepared} --epochs 20",
         "launch.py train --local --data YOUR_FOLDER   (a folder of pictures a class)",
-        f"launch.py deploy --job {job} && launch.py predict {job[:54].rstrip('-')}-endpoint {picture}",
+        f"launch.py deploy --job {job} && launch.py predict {endpoint_name(job)} {picture}",
     )
 
 
@@ -140,11 +141,11 @@ def _serve_and_ask(door: Door, where: DoorWords, job: str, picture: Path) -> Non
     from launcher.cli.console import say
     from launcher.cli.running import await_endpoint
     from launcher.config import endpoint_config, load_preset
-    from launcher.config.words import DeployWords, Place
+    from launcher.config.words import DeployWords, Place, endpoint_name
     from launcher.verbs import endpoints, prediction, training
 
     model = training.artifact(training.describe(door, job))
-    words = DeployWords(name=f"{job[:54].rstrip('-')}-endpoint", model_data=model)
+    words = DeployWords(name=endpoint_name(job), model_data=model)
     config = endpoint_config(words, load_preset(PRESET), Place(door="local", state=where.state))
     assert config.endpoint is not None
     name = endpoints.deploy(door, config.endpoint)

@@ -52,7 +52,7 @@ def command(
     from launcher.cli.running import run_endpoint, save_config
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
-    from launcher.config.words import DeployWords, Place, fresh_name
+    from launcher.config.words import DeployWords, Place, endpoint_name, fresh_name
     from launcher.errors import NotFound
     from launcher.verbs import training
 
@@ -67,7 +67,7 @@ def command(
     if where.local and "://" not in model and not Path(model).exists():
         raise NotFound(f"There is no model at {model}; give a model.tar.gz, or the folder of an unpacked one.")
     config = endpoint_config(
-        DeployWords(name=name or (f"{job[:54].rstrip('-')}-endpoint" if job else fresh_name("endpoint")),
+        DeployWords(name=name or (endpoint_name(job) if job else fresh_name("endpoint")),
                     model_data=model, **words),
         load_preset(preset) if preset else Preset(),
         Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu),

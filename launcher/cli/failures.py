@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from container.common.errors import ContainerError
-from launcher.errors import INTERRUPTED, AwsError, LauncherError
+from launcher.errors import INTERRUPTED, AwsError, LauncherError, UnusableData
 
 _VARIABLE = "BYOC_DEBUG"
 
@@ -68,7 +68,7 @@ def translated(error: Exception) -> LauncherError | None:
     if isinstance(error, LauncherError):
         return error
     if isinstance(error, ContainerError):
-        return LauncherError(str(error))
+        return UnusableData(str(error))
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         remedy = _REMEDIES.get(code)

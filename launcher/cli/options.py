@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 STATE_VARIABLE = "BYOC_STATE"
 ENGINES = ("auto", "docker", "process")
+EXPLANATIONS = ("gradcam", "occlusion")
+# Options whose value may be left out; the first is what is then meant.
+_OPTIONAL_VALUES = {"--local": ENGINES, "--explain": EXPLANATIONS}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Verb(click.Command):
-    """A command with --debug, and with `--local` whose engine may be left out."""
+    """A command with --debug, and with options whose value may be left out (`--local`, `--explain`)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,7 +31,7 @@ class Verb(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, explicit_engine(args))
+        return super().parse_args(ctx, explicit_values(args))
 
 
 def _debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -38,14 +41,15 @@ def _debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         show_tracebacks()
 
 
-def explicit_engine(args: Sequence[str]) -> list[str]:
+def explicit_values(args: Sequence[str]) -> list[str]:
     """`--local` without an engine becomes `--local=auto`, so that the next word is not taken for one."""
     shown: list[str] = []
     for index, word in enumerate(args):
         if word == "--":
             return [*shown, *args[index:]]
-        bare = word == "--local" and (index + 1 == len(args) or args[index + 1] not in ENGINES)
-        shown.append("--local=auto" if bare else word)
+        known = _OPTIONAL_VALUES.get(word, ())
+        bare = bool(known) and (index + 1 == len(args) or args[index + 1] not in known)
+        shown.append(f"{word}={known[0]}" if bare else word)
     return shown
 
 

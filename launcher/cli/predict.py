@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options, json_option
+from launcher.cli.options import EXPLANATIONS, DoorWords, Verb, door_options, json_option
 
 if TYPE_CHECKING:
     from launcher.verbs.prediction import Answer
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @click.option("--content-type", help="What the files are.  [default: by suffix]")
 @click.option("--accept", default="application/json", show_default=True,
               help="application/jsonlines, text/csv and application/x-npy are printed as they come.")  # fmt: skip
-@click.option("--explain", type=click.Choice(("gradcam",)), is_flag=False, flag_value="gradcam",
-              help="Write FILE.explain.png, a heat map of what decided, into --explain-to.")  # fmt: skip
+@click.option("--explain", type=click.Choice(EXPLANATIONS), metavar="[gradcam|occlusion]",
+              help="Write FILE.explain.png, a heat map of what decided.")  # fmt: skip
 @click.option("--explain-to", type=click.Path(file_okay=False, path_type=Path), default=".", help="Its folder.")
 @json_option
 @door_options()

@@ -125,6 +125,11 @@ def fresh_name(stem: str, now: datetime | None = None) -> str:
     return f"{stem.replace('_', '-')[:40]}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
 
 
+def endpoint_name(job: str) -> str:
+    """The name of a job's endpoint when no other is given."""
+    return f"{job[:54].rstrip('-')}-endpoint"
+
+
 def _build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
     try:
         built = {key: kind(**fields) for key, (kind, fields) in parts.items()}

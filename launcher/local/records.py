@@ -69,7 +69,9 @@ class TrainingRecord:
         started = self.document.get("TrainingStartTime")
         if started is not None:
             self.document["TrainingEndTime"] = now
-            self.document["TrainingTimeInSeconds"] = self.document["BillableTimeInSeconds"] = round(now - started)
+            # Both begin at 1 in SageMaker's model.
+            seconds = max(1, round(now - started))
+            self.document["TrainingTimeInSeconds"] = self.document["BillableTimeInSeconds"] = seconds
         if reason:
             self.document["FailureReason"] = reason[:MAX_REASON]
         self.document["TrainingJobStatus"] = status

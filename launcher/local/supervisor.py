@@ -28,9 +28,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class StopSignal:
-    """True once a stop has been asked for, by the file or by SIGTERM."""
+    """True once a stop has been asked for, by the file or by SIGTERM, or the folder itself was taken away."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._file = folder / store.STOP
         self._signalled = False
 
@@ -42,7 +43,7 @@ class StopSignal:
         self._signalled = True
 
     def __call__(self) -> bool:
-        return self._signalled or self._file.exists()
+        return self._signalled or self._file.exists() or not self._folder.exists()
 
 
 def sentence(error: BaseException, place: Path) -> str:

@@ -117,10 +117,8 @@ def _refusal(error: ClientError, name: str, file: Path) -> Exception:
 
 
 def explanation_png(prediction: dict[str, Any]) -> bytes | None:
-    """The heat map of a prediction that was asked to explain itself."""
-    found = prediction.get("explanation")
-    text = found.get("png") or found.get("b64") or found.get("heatmap") if isinstance(found, dict) else found
+    """The heat map of a prediction that was asked to explain itself: white where the picture decided."""
     try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except binascii.Error:
+        return base64.b64decode(prediction["explanation"]["heat_map"], validate=True)
+    except (KeyError, TypeError, binascii.Error):
         return None

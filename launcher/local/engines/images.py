@@ -120,6 +120,6 @@ def sources_digest(checkout: Path, role: str) -> str:
 def _sources(checkout: Path, role: str) -> Iterator[Path]:
     yield checkout / f"Dockerfile.{role}"
     yield from sorted((checkout / "requirements").glob("*.txt"))
-    for folder in ("common", role):
-        files = (checkout / "container" / folder).rglob("*")
-        yield from sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts)
+    # All of container/: a file too many costs a cached build, a file too few an image that lies.
+    files = (checkout / "container").rglob("*")
+    yield from sorted(p for p in files if p.is_file() and "__pycache__" not in p.parts)

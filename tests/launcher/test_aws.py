@@ -1,0 +1,268 @@
+"""The same verbs through boto3, answered by botocore's Stubber, which checks requests and answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
+
+from launcher import requests
+from launcher.aws import open_aws
+from launcher.aws.clients import aws_door
+from launcher.config.run import Endpoint, Training
+from launcher.doors import Door
+from launcher.errors import AwsError, JobFailed, JobStopped, NotFound, PredictionError
+from launcher.verbs import endpoints, listing, prediction, training
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+ENDPOINT_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/bees"
+ROLE = "arn:aws:iam::123456789012:role/sage"
+
+
+class Account:
+    """A door of stubbed clients, and what to expect of them."""
+
+    def __init__(self) -> None:
+        keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "y"}
+        self._clients: dict[str, Any] = {
+            name: boto3.client(name, **keys)  # type: ignore[call-overload]
+            for name in ("sagemaker", "sagemaker-runtime", "logs")
+        }
+        self.sagemaker, self.runtime, self.logs = (Stubber(client) for client in self._clients.values())
+        self.door: Door = aws_door(*self._clients.values(), interval=7.0)
+        for stub in (self.sagemaker, self.runtime, self.logs):
+            stub.activate()
+
+    def missing(self, operation: str, message: str = "Could not find it.") -> None:
+        self.sagemaker.add_client_error(operation, "ValidationException", message)
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    account = Account()
+    yield account
+    for stub in (account.sagemaker, account.runtime, account.logs):
+        stub.assert_no_pending_responses()
+
+
+def described(status: str, secondary: str, *messages: str, **more: Any) -> dict[str, Any]:
+    transitions = [{"Status": secondary, "StartTime": NOW, "StatusMessage": message} for message in messages]
+    return {
+        "TrainingJobName": "job",
+        "TrainingJobArn": JOB_ARN,
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"},
+        "TrainingJobStatus": status,
+        "SecondaryStatus": secondary,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "CreationTime": NOW,
+        "SecondaryStatusTransitions": transitions,
+        **more,
+    }
+
+
+def endpoint_described(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "EndpointName": "bees",
+        "EndpointArn": ENDPOINT_ARN,
+        "EndpointConfigName": "bees",
+        "EndpointStatus": status,
+        "CreationTime": NOW,
+        "LastModifiedTime": NOW,
+        **more,
+    }
+
+
+def log_answers(account: Account, *chunks: list[str]) -> None:
+    """One look at the log a chunk; each look reads until the token stays the same."""
+    for token, chunk in enumerate(chunks):
+        account.logs.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "job/algo-1-1"}]})
+        events = [{"timestamp": 1, "message": line, "ingestionTime": 1} for line in chunk]
+        account.logs.add_response("get_log_events", {"events": events, "nextForwardToken": f"f/{token + 1}"})
+        account.logs.add_response("get_log_events", {"events": [], "nextForwardToken": f"f/{token + 1}"})
+
+
+def in_aws(name: str = "job") -> Training:
+    return Training(
+        name=name, image="1.dkr/x", role=ROLE, hyperparameters={}, channels={"train": "s3://b/t"}, output="s3://b/o",
+        instance_type="ml.m5.xlarge",
+    )  # fmt: skip
+
+
+BEES = Endpoint(name="bees", image="1.dkr/x", role=ROLE, model_data="s3://b/model.tar.gz", instance_type="ml.m5.large")
+
+
+def test_a_job_is_started_with_the_very_request_that_dry_run_prints(account: Account) -> None:
+    request = requests.create_training_job(in_aws())
+    account.sagemaker.add_response("create_training_job", {"TrainingJobArn": JOB_ARN}, request)
+    assert training.start(account.door, in_aws()) == "job"
+
+
+def test_a_job_is_watched_until_it_is_done(account: Account) -> None:
+    waited: list[float] = []
+    account.sagemaker.add_response("describe_training_job", described("InProgress", "Starting", "Launching"))
+    account.logs.add_client_error("describe_log_streams", "ResourceNotFoundException")
+    account.sagemaker.add_response("describe_training_job", described("InProgress", "Training", "Training"))
+    account.sagemaker.add_response("describe_training_job", described("Completed", "Completed", "Done"))
+    log_answers(account, ["epoch=1 validation:loss=0.5"], ["test:loss=0.4"])
+    events = list(training.watch(account.door, "job", sleep=waited.append))
+    assert [e.line for e in events if isinstance(e, training.Logged)] == [
+        "epoch=1 validation:loss=0.5",
+        "test:loss=0.4",
+    ]
+    assert [e.message for e in events if isinstance(e, training.Moved)] == ["Launching", "Training", "Done"]
+    assert isinstance(events[-1], training.Ended) and training.conclude(events[-1].description)
+    assert waited == [7.0, 7.0]
+
+
+def test_a_failed_job_gives_its_reason(account: Account) -> None:
+    account.sagemaker.add_response(
+        "describe_training_job", described("Failed", "Failed", "x", FailureReason="CapacityError: none left")
+    )
+    with pytest.raises(JobFailed, match="CapacityError: none left"):
+        training.conclude(training.describe(account.door, "job"))
+
+
+def test_a_job_out_of_time_says_how_to_go_on() -> None:
+    checkpoints = {"S3Uri": "s3://b/c"}
+    with pytest.raises(JobStopped, match="--max-runtime; to go on, train again with --checkpoints s3://b/c"):
+        training.conclude(described("Stopped", "MaxRuntimeExceeded", "x", CheckpointConfig=checkpoints))
+
+
+def test_a_job_is_stopped_once(account: Account) -> None:
+    account.sagemaker.add_response("describe_training_job", described("InProgress", "Training", "x"))
+    account.sagemaker.add_response("stop_training_job", {}, {"TrainingJobName": "job"})
+    account.sagemaker.add_response("describe_training_job", described("Stopping", "Stopping", "x"))
+    assert training.stop(account.door, "job") == "Stopping"
+    account.sagemaker.add_response("describe_training_job", described("Completed", "Completed", "x"))
+    assert training.stop(account.door, "job") == "Completed"
+
+
+def test_an_unknown_job_is_not_found(account: Account) -> None:
+    account.missing("describe_training_job", "Requested resource not found.")
+    with pytest.raises(NotFound, match=r"launch\.py status"):
+        training.describe(account.door, "job")
+
+
+def test_another_refusal_is_passed_on(account: Account) -> None:
+    account.sagemaker.add_client_error("describe_training_job", "AccessDeniedException", "not authorized")
+    with pytest.raises(ClientError, match="not authorized"):
+        training.describe(account.door, "job")
+
+
+def test_an_endpoint_is_made_in_three_steps_and_watched(account: Account) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/bees"},
+                                   requests.create_model(BEES))  # fmt: skip
+    account.sagemaker.add_response(
+        "create_endpoint_config",
+        {"EndpointConfigArn": "arn:aws:sagemaker:eu-west-1:1:endpoint-config/bees"},
+        requests.create_endpoint_config(BEES),
+    )
+    account.sagemaker.add_response("create_endpoint", {"EndpointArn": ENDPOINT_ARN}, requests.create_endpoint(BEES))
+    for status in ("Creating", "Creating", "InService", "InService"):
+        account.sagemaker.add_response("describe_endpoint", endpoint_described(status))
+    endpoints.deploy(account.door, BEES)
+    told = list(endpoints.watch(account.door, "bees", sleep=lambda _: None))
+    assert told == [("Creating", ""), ("InService", "")]
+    endpoints.conclude(account.door, "bees")
+
+
+def test_what_was_made_is_taken_back_when_a_step_is_refused(account: Account) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/bees"})
+    account.sagemaker.add_client_error("create_endpoint_config", "ResourceLimitExceeded", "quota of ml.m5.large is 0")
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "bees"})
+    with pytest.raises(ClientError, match="quota"):
+        endpoints.deploy(account.door, BEES)
+
+
+def test_a_failed_endpoint_shows_its_reason_and_the_end_of_its_log(account: Account) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("Failed", FailureReason="no ping"))
+    log_answers(account, ["serve: no manifest.json"])
+    with pytest.raises(JobFailed, match=r"no ping\n  serve: no manifest\.json"):
+        endpoints.conclude(account.door, "bees")
+
+
+def test_deleting_takes_endpoint_configuration_and_model_and_nothing_else(account: Account) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    account.sagemaker.add_response(
+        "describe_endpoint_config",
+        {
+            "EndpointConfigName": "bees",
+            "EndpointConfigArn": "arn:aws:sagemaker:eu-west-1:1:endpoint-config/bees",
+            "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "bees-model"}],
+            "CreationTime": NOW,
+        },
+    )
+    account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
+    account.missing("delete_model")
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("Deleting"))
+    account.missing("describe_endpoint")
+    gone = endpoints.delete(account.door, "bees", sleep=lambda _: None)
+    assert gone == ["endpoint bees", "endpoint configuration bees"]
+
+
+def test_predictions_come_from_invoke_endpoint(account: Account, tmp_path: Path) -> None:
+    picture = tmp_path / "bee.jpg"
+    picture.write_bytes(b"jpeg")
+    payload = json.dumps({"predictions": [{"label": "bee", "index": 1, "probability": 0.9}]}).encode()
+    account.runtime.add_response(
+        "invoke_endpoint",
+        {"Body": StreamingBody(io.BytesIO(payload), len(payload)), "ContentType": "application/json"},  # type: ignore[arg-type]
+        {"EndpointName": "bees", "Body": ANY, "ContentType": "image/jpeg", "Accept": "application/json",
+         "CustomAttributes": "top_k=2"},
+    )  # fmt: skip
+    (answer,) = prediction.predict(account.door, "bees", [picture], top_k=2)
+    assert answer.predictions[0]["label"] == "bee"
+
+
+def test_the_containers_refusal_is_told_in_its_own_words(account: Account, tmp_path: Path) -> None:
+    picture = tmp_path / "bee.jpg"
+    picture.write_bytes(b"")
+    said = {"error": {"code": "BadInput", "message": "The image is empty."}}
+    account.runtime.add_client_error(
+        "invoke_endpoint", "ModelError", "Received client error (400)", 424,
+        modeled_fields={"OriginalStatusCode": 400, "OriginalMessage": json.dumps(said)},
+    )  # fmt: skip
+    with pytest.raises(PredictionError, match=r"bee\.jpg: the endpoint answered 400: The image is empty\."):
+        list(prediction.predict(account.door, "bees", [picture]))
+
+
+def test_status_lists_endpoints_and_jobs_over_several_pages(account: Account) -> None:
+    summary = {"EndpointName": "bees", "EndpointArn": ENDPOINT_ARN, "CreationTime": NOW, "LastModifiedTime": NOW,
+               "EndpointStatus": "InService"}  # fmt: skip
+    job = {"TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Completed",
+           "TrainingEndTime": NOW + timedelta(minutes=2)}  # fmt: skip
+    account.sagemaker.add_response("list_endpoints", {"Endpoints": [summary]})
+    account.sagemaker.add_response(
+        "list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "a", **job}], "NextToken": "more"}
+    )
+    account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "b", **job}]})
+    rows = listing.everything(account.door)
+    assert [(row["name"], row["status"]) for row in rows] == [
+        ("bees", "InService"), ("a", "Completed"), ("b", "Completed"),
+    ]  # fmt: skip
+    assert rows[1]["seconds"] == 120
+
+
+def test_missing_region_profile_and_credentials_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    with pytest.raises(AwsError, match="add --region"):
+        open_aws()
+    with pytest.raises(AwsError, match="aws configure"):
+        open_aws(region="eu-west-1")
+    with pytest.raises(AwsError, match="nobody"):
+        open_aws(profile="nobody")

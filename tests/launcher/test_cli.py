@@ -1,0 +1,253 @@
+"""The command line's manners."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from container.common.hyperparameters import describe
+from launcher.cli.options import explicit_values
+from launcher.cli.reference import reference
+from launcher.cli.root import VERBS, root
+from tests.launcher.conftest import COMMANDS, processes_under, wait
+
+CHECKOUT = Path(__file__).parents[2]
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def variables(state: Path) -> dict[str, str]:
+    """An environment in which --local runs the stand-ins, with no AWS about."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BYOC_"))}
+    return {
+        **kept,
+        "BYOC_STATE": str(state),
+        "BYOC_TRAIN_COMMAND": shlex.join(COMMANDS["train"]),
+        "BYOC_SERVE_COMMAND": shlex.join(COMMANDS["serve"]),
+        "AWS_CONFIG_FILE": "/nowhere",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def launch(variables: dict[str, str]) -> Launch:
+    def run(*words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "launch.py", *map(str, words)]
+        return subprocess.run(
+            argv, cwd=CHECKOUT, capture_output=True, text=True, env={**variables, **extra}, timeout=60
+        )
+
+    return run
+
+
+def test_help_loads_none_of_the_heavy_libraries() -> None:
+    code = (
+        "import sys\nfrom launcher.cli.root import root\n"
+        "try: root(['--help'])\nexcept SystemExit: pass\n"
+        "print(*[m for m in ('boto3', 'botocore', 'rich', 'pydantic', 'numpy', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_every_verb_has_help_and_every_hyperparameter_an_option() -> None:
+    for verb in VERBS:
+        assert CliRunner().invoke(root, [verb, "--help"]).exit_code == 0
+    text = CliRunner().invoke(root, ["train", "--help"]).output
+    for each in describe():
+        assert f"--{each.name} " in text
+
+
+def test_the_page_of_the_command_line_is_up_to_date() -> None:
+    page = (CHECKOUT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert page == reference(), "run `make docs`"
+
+
+def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Path, tmp_path: Path, state: Path) -> None:
+    trained = launch("train", "--local", "process", "--data", images, "--name", "bees", "--lr", "0.01")
+    assert trained.returncode == 0, trained.stderr
+    assert "test:accuracy 0.95" in trained.stdout and "model file://" in trained.stdout
+    assert "launch.py deploy --job bees --local" in trained.stderr
+    deployed = launch("deploy", "--local", "process", "--job", "bees")
+    assert (deployed.returncode, deployed.stdout) == (0, "bees-endpoint\n"), deployed.stderr
+    picture = tmp_path / "bee.jpg"
+    picture.write_bytes(b"picture")
+    asked = launch("predict", "bees-endpoint", picture, "--top-k", "2")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.splitlines()[1].split() == [str(picture), "bee", "0.9000", "ant", "0.1000"]
+    (document,) = json.loads(launch("predict", "bees-endpoint", picture, "--json").stdout)
+    assert document["label"] == "bee" and document["seen"]["type"] == "image/jpeg"
+    (row,) = [row for row in json.loads(launch("status", "--json").stdout) if row["kind"] == "endpoint"]
+    assert row["status"] == "InService"
+    assert "epoch=2" in launch("logs", "bees").stdout
+    assert launch("delete", "bees-endpoint").returncode == 0
+    assert not processes_under(state)
+    assert launch("delete", "bees", "--yes").stdout == "deleted training job bees\n"
+    assert launch("status", "bees").returncode == 3
+
+
+def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path, tmp_path: Path) -> None:
+    assert launch("deploy", "--local", "process", "--model", model, "--name", "e").returncode == 0
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    refused = launch("predict", "e", tmp_path / "bad.png")
+    assert refused.returncode == 7
+    assert refused.stderr.endswith("bad.png: the endpoint answered 400: These bytes are no image.\n")
+    launch("delete", "e")
+
+
+def test_a_failed_job_ends_with_its_reason_and_status_5(launch: Launch, images: Path) -> None:
+    failed = launch("train", "--local", "process", "--data", images, "--env", "FAKE_MODE=fail", "--name", "j")
+    assert failed.returncode == 5
+    assert "The learning rate is too high; lower --lr" in failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr
+
+
+def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: Path, state: Path) -> None:
+    printed = launch("train", "--local", "--data", images, "--dry-run", "-p", "epochs=3", "--lr", "0.5")
+    request = json.loads(printed.stdout)
+    assert request["HyperParameters"] == {"epochs": "3", "lr": "0.5"}
+    assert not state.exists()
+    printed = launch("deploy", "--local", "--model", images, "--dry-run")
+    assert set(json.loads(printed.stdout)) == {"create_model", "create_endpoint_config", "create_endpoint"}
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["trian"], 2, "No verb 'trian'. Did you mean 'train'?"),
+        (["train", "--local", "--data", ".", "--lr", "fast"], 2, "'lr' cannot be 'fast'"),
+        (["train", "--local", "--data", ".", "-p", "learning-rate=1"], 2, "Did you mean 'lr'?"),
+        (["train", "--local", "--data", ".", "-p", "lr"], 2, "not of the form NAME=VALUE"),
+        (["train", "--local", "--preset", "dmeo"], 3, "Did you mean 'demo'?"),
+        (["train", "--data", "s3://b/x"], 2, "--output is missing"),
+        (["deploy", "--local"], 2, "Give either --job JOB or --model PATH."),
+        (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
+        (["deploy", "--local", "--job", "nobody"], 3, "There is no training job 'nobody'"),
+        (["predict", "nobody", "launch.py"], 3, "There is no endpoint 'nobody'"),
+        (["predict", "nobody", "/nowhere.jpg"], 3, "There is no file /nowhere.jpg"),
+        (["status", "nobody"], 3, "There is no job or endpoint 'nobody'"),
+        (["logs", "nobody"], 3, "There is no job or endpoint 'nobody'"),
+        (["stop", "nobody"], 3, "There is no training job 'nobody'"),
+        (["delete", "nobody"], 3, "There is no job or endpoint 'nobody'"),
+        (["data", "prepare", "/nowhere", "/tmp/x-nowhere"], 9, "/nowhere"),
+    ],
+)
+def test_faults_are_one_sentence_with_a_status(launch: Launch, words: list[str], status: int, sentence: str) -> None:
+    done = launch(*words)
+    assert done.returncode == status, done.stderr
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_debug_shows_the_traceback(launch: Launch) -> None:
+    for words in (["--debug", "status", "nobody"], ["status", "nobody", "--debug"]):
+        done = launch(*words)
+        assert done.returncode == 3 and "Traceback" in done.stderr
+
+
+def test_no_credentials_are_named_when_aws_is_meant(launch: Launch, images: Path) -> None:
+    done = launch("status", "--region", "eu-west-1")
+    assert done.returncode == 8 and "aws configure" in done.stderr
+
+
+def test_an_engine_that_is_insisted_on_and_absent_is_status_4(launch: Launch, images: Path) -> None:
+    done = launch("train", "--local", "docker", "--data", images, BYOC_DOCKER="/nowhere/docker")
+    assert done.returncode == 4 and "use --local process" in done.stderr
+
+
+def test_doctor_says_of_each_thing_ok_or_what_to_do(launch: Launch) -> None:
+    done = launch("doctor", BYOC_DOCKER="/nowhere/docker")
+    assert "ok  python: 3.11" in done.stdout
+    assert "container engine" in done.stdout and "--local uses processes" in done.stdout
+    assert "note  aws credentials: none" in done.stdout
+    assert {row["subject"] for row in json.loads(launch("doctor", "--json").stdout)} >= {"disk", "java", "state"}
+
+
+def test_a_job_that_is_not_waited_for_goes_on_and_can_be_stopped(launch: Launch, images: Path, state: Path) -> None:
+    started = launch("train", "--local", "process", "--data", images, "--name", "j", "--no-wait", "--env",
+                     "FAKE_MODE=wait")  # fmt: skip
+    assert started.stdout == "j\n" and "launch.py logs j -f" in started.stderr
+    wait(lambda: "waiting" in launch("logs", "j").stdout)
+    refused = launch("delete", "j", "--yes")
+    assert refused.returncode == 1 and "launch.py stop j" in refused.stderr
+    assert launch("stop", "j").stdout == "j Stopped\n"
+    assert launch("stop", "j").stderr.startswith("Training job j had ended already.")
+
+
+def test_deleting_a_job_asks_first(launch: Launch, images: Path, state: Path) -> None:
+    launch("train", "--local", "process", "--data", images, "--name", "j")
+    assert launch("delete", "j").returncode == 130  # nobody answers
+    assert (state / "training-jobs/j").exists()
+
+
+def test_ctrl_c_lets_go_of_a_job_and_says_how_to_come_back(
+    launch: Launch, variables: dict[str, str], images: Path, state: Path
+) -> None:
+    """On a terminal, as a person has it: the bar is drawn, the interrupt reaches the whole foreground group."""
+    screen, terminal = pty.openpty()
+    words = ["train", "--local", "process", "--data", str(images), "--name", "j", "--env", "FAKE_MODE=wait"]
+    process = subprocess.Popen(
+        [sys.executable, "launch.py", *words], cwd=CHECKOUT, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal,
+        env={**variables, "TERM": "xterm", "COLUMNS": "120"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    wait(lambda: (state / "training-jobs/j/logs/algo-1.log").exists() and "waiting" in launch("logs", "j").stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    seen = _read_all(screen)
+    assert process.wait(timeout=20) == 130
+    assert process.stdout is not None
+    process.stdout.close()
+    assert "train 2/2" in seen and "loss 0.500" in seen
+    assert "the job j goes on" in seen and "launch.py logs j -f" in seen and "launch.py stop j" in seen
+    assert json.loads(launch("status", "j", "--json").stdout)["TrainingJobStatus"] == "InProgress"
+    assert launch("stop", "j").returncode == 0
+
+
+def _read_all(screen: int) -> str:
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(screen, 65536)
+        except OSError:  # the terminal's other end is closed
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(screen)
+    return seen.decode(errors="replace")
+
+
+def test_no_color_and_no_terminal_write_no_escapes(launch: Launch, images: Path) -> None:
+    done = launch("train", "--local", "process", "--data", images, "--name", "j", NO_COLOR="1")
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_fault(variables: dict[str, str], state: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} launch.py train --help | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, env=variables)
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--local", "NAME"], ["--local=auto", "NAME"]),
+        (["--local", "docker", "x"], ["--local", "docker", "x"]),
+        (["--local"], ["--local=auto"]),
+        (["--explain", "bee.jpg"], ["--explain=gradcam", "bee.jpg"]),
+        (["--", "--local", "x"], ["--", "--local", "x"]),
+    ],
+)
+def test_a_value_may_be_left_out(given: list[str], meant: list[str]) -> None:
+    assert explicit_values(given) == meant

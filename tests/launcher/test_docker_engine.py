@@ -1,0 +1,181 @@
+"""The Docker engine, driven against a stand-in for the client: what is asked of it, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.config.run import Endpoint, Training
+from launcher.doors import Door
+from launcher.errors import EngineError
+from launcher.local.engines import choose
+from launcher.local.engines.images import ensure_image, sources_digest
+from launcher.local.settings import CHECKOUT, Settings
+from launcher.local.uris import to_uri
+from launcher.requests import create_training_job
+from launcher.verbs import endpoints
+from tests.launcher.conftest import FAKES, processes_under, wait
+
+CLIENT = (sys.executable, str(FAKES / "docker.py"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-in's folder; both images are there and fresh."""
+    home = tmp_path / "engine"
+    home.mkdir()
+    monkeypatch.setenv("FAKE_DOCKER", str(home))
+    for role in ("train", "serve"):
+        (home / f"image-byoc-{role}").write_text(sources_digest(CHECKOUT, role))
+    return home
+
+
+@pytest.fixture
+def settings(tmp_path: Path, engine: Path) -> Settings:
+    return Settings(engine="docker", engine_command=CLIENT, cache=tmp_path / "cache", grace_seconds=1.0)
+
+
+def calls(engine: Path, verb: str) -> list[list[str]]:
+    lines = (engine / "calls.txt").read_text().splitlines()
+    return [call for call in map(json.loads, lines) if call[0] == verb]
+
+
+def flag(call: list[str], name: str) -> list[str]:
+    return [call[i + 1] for i, word in enumerate(call) if word == name]
+
+
+def test_a_job_runs_in_a_container_that_bears_its_name_and_is_removed(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path, state: Path, images: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    description = ended(create("job", checkpoints=to_uri(tmp_path / "ckpt")))
+    assert description["TrainingJobStatus"] == "Completed"
+    (run,) = calls(engine, "run")
+    (name,) = flag(run, "--name")
+    assert name.startswith("byoc-job-algo-1-") and run[-2:] == ["byoc-train", "train"]
+    assert flag(run, "--volume") == [
+        f"{state}/training-jobs/job/ml/algo-1:/opt/ml",
+        f"{images}:/opt/ml/input/data/train:ro",
+        f"{tmp_path}/ckpt:/opt/ml/checkpoints",
+    ]
+    assert flag(run, "--shm-size") and "--gpus" not in run
+    assert name in calls(engine, "rm")[-1]
+
+
+def test_values_of_variables_are_not_in_the_clients_arguments(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path
+) -> None:
+    ended(create("job", environment={"TOKEN": "hush"}))
+    (run,) = calls(engine, "run")
+    assert "TOKEN" in flag(run, "--env") and not [word for word in run if "hush" in word]
+
+
+def test_several_instances_are_containers_on_a_network_of_their_own(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path, state: Path
+) -> None:
+    assert ended(create("job", instance_count=2))["TrainingJobStatus"] == "Completed"
+    runs = calls(engine, "run")
+    assert [flag(run, "--hostname") for run in runs] == [["algo-1"], ["algo-2"]]
+    assert len({flag(run, "--network")[0] for run in runs}) == 1
+    assert [call[1] for call in calls(engine, "network")] == ["create", "rm"]
+    told = json.loads((state / "training-jobs/job/ml/algo-2/input/config/resourceconfig.json").read_text())
+    assert told["current_host"] == "algo-2" and told["hosts"] == ["algo-1", "algo-2"]
+    assert told["network_interface_name"] == "eth0"
+
+
+def test_one_failed_host_ends_the_others(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path, state: Path
+) -> None:
+    assert ended(create("job", "fail", instance_count=2))["TrainingJobStatus"] == "Failed"
+    wait(lambda: not processes_under(state))
+
+
+def test_a_local_gpu_is_handed_on(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path
+) -> None:
+    ended(create("job", instance_type="local_gpu"))
+    assert flag(calls(engine, "run")[0], "--gpus") == ["all"]
+
+
+def test_a_container_outlives_a_killed_supervisor_only_until_someone_looks(
+    door: Door, create: Callable[..., str], said: Callable[[str, str], bool], state: Path
+) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    os.kill(json.loads((state / "training-jobs/job/supervisor.json").read_text())["pid"], signal.SIGKILL)
+    wait(lambda: door.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed")
+    wait(lambda: not processes_under(state))
+
+
+def test_an_endpoint_is_a_container_with_a_port_of_its_own(
+    door: Door, endpoint: Callable[..., Endpoint], engine: Path
+) -> None:
+    name = endpoints.deploy(door, endpoint())
+    for _ in endpoints.watch(door, name):
+        pass
+    endpoints.conclude(door, name)
+    (run,) = calls(engine, "run")
+    assert flag(run, "--publish") == ["127.0.0.1::8080"]
+    assert b"bee" in door.runtime.invoke_endpoint(EndpointName=name, Body=b"x")["Body"].read()
+    endpoints.delete(door, name)
+    assert not list(engine.glob("container-*"))
+
+
+def test_a_missing_image_of_ours_is_built_and_a_stale_one_again(engine: Path) -> None:
+    said: list[str] = []
+
+    def ensure() -> None:
+        ensure_image(CLIENT, "byoc-train", "train", checkout=CHECKOUT, gpu=False, say=said.append,
+                     cancelled=lambda: False)  # fmt: skip
+
+    ensure()
+    assert not said
+    (engine / "image-byoc-train").write_text("of other sources")
+    ensure()
+    (engine / "image-byoc-train").unlink()
+    ensure()
+    ensure()
+    assert [("changed" in text, "once" in text) for text in said] == [(True, False), (False, True)]
+    assert len(calls(engine, "build")) == 2
+
+
+def test_a_foreign_image_that_is_missing_fails_the_job_in_one_sentence(
+    door: Door, training: Callable[..., Training], ended: Callable[[str], dict[str, Any]]
+) -> None:
+    request = create_training_job(training("job", image="else.where/image:1"))
+    door.sagemaker.create_training_job(**request)
+    assert ended("job")["FailureReason"].startswith("The image else.where/image:1 is not on this machine;")
+
+
+def test_docker_is_chosen_when_it_answers_and_processes_otherwise(engine: Path, tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path), "BYOC_DOCKER": " ".join(CLIENT)}
+    assert choose("auto", Settings(), environment)[0].engine == "docker"
+    (engine / "down").touch()
+    settings, sentence = choose("auto", Settings(), environment)
+    assert settings.engine == "process" and "Cannot connect" in sentence
+    with pytest.raises(EngineError, match="--local process"):
+        choose("docker", Settings(), environment)
+    with pytest.raises(EngineError, match="neither docker nor podman is installed"):
+        choose("docker", Settings(), {"PATH": str(tmp_path)})
+
+
+def test_insisting_on_processes_asks_no_engine(tmp_path: Path) -> None:
+    settings, _ = choose("process", Settings(), {"PATH": str(tmp_path), "BYOC_DOCKER": "/nowhere/docker"})
+    assert settings.engine == "process"
+
+
+def test_every_docker_on_the_path_is_asked_then_podman(tmp_path: Path) -> None:
+    for name, script in (("a/docker", "exit 1"), ("b/docker", "exit 0"), ("b/podman", "exit 0")):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    settings, _ = choose("auto", Settings(), {"PATH": f"{tmp_path}/a:{tmp_path}/b"})
+    assert settings.engine_command == (str(tmp_path / "b/docker"),)

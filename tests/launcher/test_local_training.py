@@ -1,0 +1,276 @@
+"""Training jobs of the local door: every state they can end in, and what is left afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError, ParamValidationError
+from botocore.validate import ParamValidator
+
+from launcher.config.run import Training
+from launcher.doors import Door
+from launcher.local.uris import to_uri
+from launcher.requests import create_training_job
+from tests.launcher.conftest import processes_under, wait, with_settings
+
+Create = Callable[..., str]
+AtEnd = Callable[[str], dict[str, Any]]
+Said = Callable[[str, str], bool]
+
+
+def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_a_job_completes_and_leaves_its_model_metrics_and_outputs(create: Create, ended: AtEnd, tmp_path: Path) -> None:
+    description = ended(create("job"))
+    assert description["TrainingJobStatus"] == description["SecondaryStatus"] == "Completed"
+    moves = [move["Status"] for move in description["SecondaryStatusTransitions"]]
+    assert moves == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    metrics = {each["MetricName"]: each["Value"] for each in description["FinalMetricDataList"]}
+    assert metrics["validation:loss"] == 0.5 and metrics["test:accuracy"] == 0.95
+    assert description["ModelArtifacts"]["S3ModelArtifacts"] == to_uri(tmp_path / "output/job/output/model.tar.gz")
+    with tarfile.open(tmp_path / "output/job/output/model.tar.gz") as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+        assert manifest["hyperparameters"] == {"lr": "0.01"}
+    with tarfile.open(tmp_path / "output/job/output/output.tar.gz") as tar:
+        assert "metrics.json" in tar.getnames()
+
+
+def test_every_value_of_a_metric_is_kept_for_those_who_plot(create: Create, ended: AtEnd, state: Path) -> None:
+    ended(create("job"))
+    points = [json.loads(line) for line in (state / "training-jobs/job/metrics.jsonl").read_text().splitlines()]
+    assert [p["Value"] for p in points if p["MetricName"] == "validation:loss"] == [1.0, 0.5]
+
+
+def test_a_failed_job_gives_the_reason_it_wrote(create: Create, ended: AtEnd) -> None:
+    description = ended(create("job", "fail"))
+    assert description["TrainingJobStatus"] == "Failed"
+    assert description["FailureReason"] == ("AlgorithmError: The learning rate is too high; lower --lr, exit code: 1")
+    assert description["ModelArtifacts"]["S3ModelArtifacts"] == ""
+
+
+def test_a_crashed_job_gives_the_last_line_of_its_log(create: Create, ended: AtEnd) -> None:
+    reason = ended(create("job", "crash"))["FailureReason"]
+    assert "Segmentation fault, sort of" in reason and "exit code: 137" in reason
+
+
+def test_a_stopped_job_is_given_time_for_its_checkpoint(
+    door: Door, create: Create, ended: AtEnd, said: Said, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    name = create("job", "wait", checkpoints=to_uri(checkpoints))
+    wait(lambda: said(name, "waiting"))
+    door.sagemaker.stop_training_job(TrainingJobName=name)
+    assert door.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] in ("Stopping", "Stopped")
+    description = ended(name)
+    assert description["SecondaryStatus"] == "Stopped"
+    assert "Stopping" in [move["Status"] for move in description["SecondaryStatusTransitions"]]
+    assert (checkpoints / "last").read_text() == "terminated"
+
+
+def test_a_job_that_ignores_the_stop_is_killed_with_all_it_started(
+    door: Door, create: Create, ended: AtEnd, said: Said, state: Path
+) -> None:
+    name = create("job", "stubborn", environment={"FAKE_MODE": "stubborn", "FAKE_CHILD": "1"})
+    wait(lambda: said(name, "waiting"))
+    door.sagemaker.stop_training_job(TrainingJobName=name)
+    assert ended(name)["TrainingJobStatus"] == "Stopped"
+    wait(lambda: not processes_under(state))
+
+
+def test_a_job_ends_with_its_maximum_runtime(create: Create, ended: AtEnd) -> None:
+    description = ended(create("job", "wait", max_runtime=1))
+    assert (description["TrainingJobStatus"], description["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert description["BillableTimeInSeconds"] >= 1
+
+
+def test_the_same_checkpoint_folder_is_seen_by_the_next_job(
+    door: Door, create: Create, ended: AtEnd, said: Said, tmp_path: Path, state: Path
+) -> None:
+    checkpoints = to_uri(tmp_path / "checkpoints")
+    first = create("first", "wait", checkpoints=checkpoints)
+    wait(lambda: said(first, "waiting"))
+    door.sagemaker.stop_training_job(TrainingJobName=first)
+    ended(first)
+    ended(create("second", checkpoints=checkpoints))
+    assert (state / "training-jobs/second/ml/algo-1/checkpoints/last").read_text() == "terminated"
+
+
+def test_a_job_whose_supervisor_was_killed_is_failed_and_leaves_no_process(
+    door: Door, create: Create, said: Said, state: Path
+) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    supervisor = json.loads((state / "training-jobs/job/supervisor.json").read_text())
+    os.kill(supervisor["pid"], signal.SIGKILL)
+    description = wait(
+        lambda: (d := door.sagemaker.describe_training_job(TrainingJobName=name))["TrainingJobStatus"] == "Failed" and d
+    )
+    assert "supervisor" in description["FailureReason"] and "--checkpoints" in description["FailureReason"]
+    wait(lambda: not processes_under(state))
+
+
+def test_a_pid_given_to_another_process_is_not_taken_for_the_supervisor(
+    door: Door, create: Create, said: Said, state: Path
+) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    noted = state / "training-jobs/job/supervisor.json"
+    os.kill(json.loads(noted.read_text())["pid"], signal.SIGKILL)
+    noted.write_text(json.dumps({"pid": os.getpid(), "started": "1"}))
+    assert door.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed"
+
+
+def test_a_job_whose_folder_was_taken_away_ends(create: Create, said: Said, state: Path) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    (state / "training-jobs/job").rename(state / "elsewhere")
+    wait(lambda: not processes_under(state))
+
+
+def test_a_missing_channel_is_one_sentence(create: Create, ended: AtEnd, tmp_path: Path) -> None:
+    reason = ended(create("job", channels={"train": to_uri(tmp_path / "nowhere")}))["FailureReason"]
+    assert reason == f"Channel 'train' reads {tmp_path / 'nowhere'}, which does not exist; give a folder that does."
+
+
+def test_a_command_that_is_not_there_is_one_sentence(
+    door: Door, state: Path, training: Callable[..., Training], ended: AtEnd
+) -> None:
+    client = with_settings(door, state, commands={"train": ("/nowhere/train",)})
+    client.create_training_job(**create_training_job(training("job")))
+    assert "cannot be started" in ended("job")["FailureReason"]
+
+
+def test_a_single_file_is_put_into_its_channels_folder(create: Create, ended: AtEnd, tmp_path: Path, images: Path,
+                                                       state: Path) -> None:  # fmt: skip
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"w")
+    ended(create("job", channels={"train": to_uri(images), "weights": to_uri(weights)}))
+    assert (state / "training-jobs/job/ml/algo-1/input/data/weights/w.pth").read_bytes() == b"w"
+
+
+def test_the_configuration_files_are_those_sagemaker_writes(create: Create, ended: AtEnd, state: Path) -> None:
+    ended(create("job"))
+    config = state / "training-jobs/job/ml/algo-1/input/config"
+    resources = json.loads((config / "resourceconfig.json").read_text())
+    assert resources["current_host"] == "algo-1" and resources["hosts"] == ["algo-1"]
+    assert json.loads((config / "hyperparameters.json").read_text()) == {"lr": "0.01"}
+    channel = json.loads((config / "inputdataconfig.json").read_text())["train"]
+    assert channel == {
+        "TrainingInputMode": "File",
+        "S3DistributionType": "FullyReplicated",
+        "RecordWrapperType": "None",
+    }
+    assert not (config / "debughookconfig.json").exists()
+
+
+def test_credentials_and_the_callers_python_do_not_reach_the_job(
+    door: Door, state: Path, training: Callable[..., Training], ended: AtEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    monkeypatch.setenv("VIRTUAL_ENV", "/mine")
+    show = "import os; print('saw', sorted(n for n in os.environ if n.startswith(('AWS', 'VIRTUAL', 'FAKE'))))"
+    client = with_settings(door, state, commands={"train": (sys.executable, "-c", show)})
+    client.create_training_job(**create_training_job(training("job")))
+    ended("job")
+    assert "saw ['FAKE_MODE']" in (state / "training-jobs/job/logs/algo-1.log").read_text()
+
+
+def test_a_name_is_taken_once_though_two_shells_ask_at_once(door: Door, training: Callable[..., Training],
+                                                            ended: AtEnd) -> None:  # fmt: skip
+    outcomes: list[str] = []
+
+    def ask() -> None:
+        try:
+            door.sagemaker.create_training_job(**create_training_job(training("job")))
+            outcomes.append("created")
+        except ClientError as exc:
+            outcomes.append(exc.response["Error"]["Code"])
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["ResourceInUse"] * 3 + ["created"]
+    assert ended("job")["TrainingJobStatus"] == "Completed"
+
+
+def test_lists_are_filtered_sorted_and_paged(door: Door, create: Create, ended: AtEnd) -> None:
+    for name in ("a-1", "a-2", "b-1"):
+        ended(create(name))
+    first = door.sagemaker.list_training_jobs(NameContains="a-", MaxResults=1, SortBy="Name", SortOrder="Ascending")
+    assert [row["TrainingJobName"] for row in first["TrainingJobSummaries"]] == ["a-1"]
+    second = door.sagemaker.list_training_jobs(
+        NameContains="a-", MaxResults=1, SortBy="Name", SortOrder="Ascending", NextToken=first["NextToken"]
+    )
+    assert [row["TrainingJobName"] for row in second["TrainingJobSummaries"]] == ["a-2"]
+    assert "NextToken" not in second
+    assert door.sagemaker.list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"] == []
+
+
+def test_a_running_job_is_not_deleted_and_an_ended_one_is(
+    door: Door, create: Create, ended: AtEnd, said: Said, state: Path, tmp_path: Path
+) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    with pytest.raises(ClientError) as refused:
+        door.sagemaker.delete_training_job(TrainingJobName=name)
+    assert code_of(refused) == "ResourceInUse"
+    door.sagemaker.stop_training_job(TrainingJobName=name)
+    ended(name)
+    door.sagemaker.delete_training_job(TrainingJobName=name)
+    assert not (state / "training-jobs/job").exists()
+
+
+def test_an_unknown_job_is_a_validation_exception(door: Door) -> None:
+    for call in (door.sagemaker.describe_training_job, door.sagemaker.stop_training_job):
+        with pytest.raises(ClientError, match="not found") as refused:
+            call(TrainingJobName="nobody")
+        assert code_of(refused) == "ValidationException"
+
+
+def test_requests_are_checked_as_boto3_and_sagemaker_check_them(door: Door, training: Callable[..., Training]) -> None:
+    good = create_training_job(training("job"))
+    with pytest.raises(ParamValidationError, match="Missing required parameter"):
+        door.sagemaker.create_training_job(TrainingJobName="job")
+    with pytest.raises(ParamValidationError, match="Unknown parameter"):
+        door.sagemaker.create_training_job(**good, Colour="red")
+    for change in (
+        {"TrainingJobName": "no_underscores"},
+        {"TrainingJobName": "../escape"},
+        {"AlgorithmSpecification": {"TrainingInputMode": "File"}},
+        {"OutputDataConfig": {"S3OutputPath": "s3://bucket/x"}},
+    ):
+        with pytest.raises(ClientError) as refused:
+            door.sagemaker.create_training_job(**{**good, **change})
+        assert code_of(refused) == "ValidationException"
+    several = {**good, "ResourceConfig": {**good["ResourceConfig"], "InstanceCount": 2}}
+    with pytest.raises(ClientError, match="--local docker") as refused:
+        door.sagemaker.create_training_job(**several)
+    assert code_of(refused) == "ResourceLimitExceeded"
+
+
+def test_answers_have_the_shape_that_botocore_describes(door: Door, create: Create, ended: AtEnd) -> None:
+    ended(create("job"))
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    for operation, answer in (
+        ("DescribeTrainingJob", door.sagemaker.describe_training_job(TrainingJobName="job")),
+        ("ListTrainingJobs", door.sagemaker.list_training_jobs()),
+    ):
+        answer.pop("ResponseMetadata")
+        shape = model.operation_model(operation).output_shape
+        report = ParamValidator().validate(answer, shape)
+        assert not report.has_errors(), report.generate_report()
