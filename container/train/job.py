@@ -71,9 +71,8 @@ def run(paths: Paths, h: Hyperparameters, world: World, console: Console, stop: 
     console.say(origin)
     freeze = Freeze(network, h.freeze, freeze_statistics=_frozen_statistics(h))
     _say_sizes(network, console)
-    network.to(world.device)
-    if world.device.type == "cuda":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
+    network.to(world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     sources: dict[str, Source] = {name: ImageSource(part, augmenter, world.device) for name, part in images.items()}
     trainee = _whole(network, freeze, h, world)
