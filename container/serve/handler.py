@@ -86,5 +86,6 @@ def _quiet() -> None:
 
 
 def _not_the_end(record: logging.LogRecord) -> bool:
-    """False for the traceback that the server's worker writes whenever its model is unloaded."""
-    return not (record.exc_info and str(record.exc_info[1]) == "Frontend disconnected")
+    """False for what the server's worker writes whenever its model is unloaded, a traceback among it."""
+    cause = record.exc_info[1] if record.exc_info else record.msg
+    return not str(cause).startswith("Frontend disconnected")

@@ -130,8 +130,6 @@ def properties(settings: Settings, folder: Folder) -> str:
         # It starts a process each time; once a day is as seldom as it can.
         "metric_time_interval": 86400,
     }
-    if settings.multi_model:
-        ours["load_models"] = "none"
     return defaults + "\n" + "".join(f"{key}={value}\n" for key, value in ours.items())
 
 

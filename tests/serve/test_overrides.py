@@ -1,0 +1,154 @@
+"""The user's code/inference.py, run by the pipeline as a worker runs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from container.common.errors import ArtifactError
+from container.serve import pipeline
+from container.serve.overrides import UserCodeError
+from container.serve.request import Request
+from container.serve.response import Answer
+from container.serve.settings import Settings
+from tests.serve.running import picture
+from tests.serve.test_pipeline import SETTINGS
+
+
+def loaded(base: Path, code: str, settings: Settings = SETTINGS) -> pipeline.Pipeline:
+    (base / "model" / "code").mkdir(exist_ok=True)
+    (base / "model" / "code" / settings.program).write_text(textwrap.dedent(code))
+    return pipeline.load(base / "model", settings)
+
+
+def asked(served: pipeline.Pipeline, body: bytes | None = None, context: object = None, **headers: str) -> Answer:
+    plain = {"content-type": "image/jpeg", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return served.answer([Request(plain, picture() if body is None else body)], context)[0]
+
+
+def test_what_is_left_out_keeps_our_behaviour(own: Path) -> None:
+    ours = asked(pipeline.load(own / "model", SETTINGS))
+    served = loaded(
+        own,
+        """
+        from container.serve.pipeline import softmax
+
+        def predict_fn(data, model):
+            return softmax(model(data))
+        """,
+    )
+    assert asked(served) == ours
+    assert asked(served, accept="text/csv").content_type == "text/csv"
+    assert asked(served, b"junk").status == 400
+    assert asked(served, content_type="text/html").status == 415
+
+
+def test_all_four_functions_need_no_artifact(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    served = loaded(
+        tmp_path,
+        """
+        def model_fn(model_dir):
+            return 3
+
+        def input_fn(data, content_type):
+            return int(data)
+
+        def predict_fn(data, model):
+            return data * model
+
+        def output_fn(prediction, accept):
+            return str(prediction), "text/plain"
+        """,
+    )
+    assert asked(served, b"14", content_type="text/plain") == Answer(200, "text/plain", b"42")
+
+
+def test_a_model_fn_alone_gives_the_logits(own: Path) -> None:
+    served = loaded(
+        own,
+        """
+        import numpy as np
+
+        def model_fn(model_dir):
+            return lambda pixels: np.tile(np.float32([0, 5, 0]), (len(pixels), 1))
+        """,
+    )
+    (prediction,) = json.loads(asked(served).body)["predictions"]
+    assert (prediction["label"], prediction["index"]) == ("ant", 1)
+    assert prediction["probability"] == pytest.approx(0.98672, abs=1e-3)
+
+
+def test_a_function_may_take_the_server_s_context(own: Path) -> None:
+    served = loaded(own, "def output_fn(prediction, accept, context):\n    return context.word\n")
+    assert asked(served, context=SimpleNamespace(word="from the server")).body == b"from the server"
+
+
+def test_a_result_that_is_no_table_of_probabilities_is_plain_json(own: Path) -> None:
+    served = loaded(own, "def predict_fn(data, model):\n    return {'shape': list(data.shape)}\n")
+    assert json.loads(asked(served).body) == {"predictions": {"shape": [1, 32, 32, 3]}}
+
+
+@pytest.mark.parametrize("name", ["input_fn", "predict_fn", "output_fn"])
+def test_an_exception_names_the_function_and_hides_the_traceback(
+    own: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = loaded(own, f"def {name}(one, two):\n    raise KeyError('a private word')\n")
+    with caplog.at_level(logging.ERROR):
+        answer = asked(served)
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["code"]) == (500, "UserCodeError")
+    assert name in error["message"] and "private" not in error["message"]
+    assert "a private word" in caplog.text and "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def predict_fn(data, model):\n    return float('nan')\n", "define output_fn"),
+        ("def predict_fn(data, model):\n    return object()\n", "define output_fn"),
+        ("import numpy as np\ndef predict_fn(data, model):\n    return np.full((1, 3), np.nan)\n", "no numbers"),
+        ("def output_fn(prediction, accept):\n    return 3\n", "give bytes or str"),
+        ("def model_fn(model_dir):\n    return 3\n", "cannot be called"),
+    ],
+)
+def test_a_result_that_is_no_answer_is_a_500_with_a_sentence(own: Path, code: str, said: str) -> None:
+    answer = asked(loaded(own, code))
+    assert answer.status == 500
+    assert said in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import not_there\n", "cannot be imported"),
+        ("def model_fn(:\n", "cannot be imported"),
+        ("def predict_fn(data):\n    return 1\n", "takes 1 arguments"),
+        ("def transform_fn(a, b, c, d):\n    return 1\n", "transform_fn"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_said_when_the_model_is_loaded(own: Path, code: str, said: str) -> None:
+    with pytest.raises(ArtifactError, match=said):
+        loaded(own, code)
+
+
+def test_a_failing_model_fn_ends_the_load(own: Path) -> None:
+    with pytest.raises(UserCodeError, match="model_fn"):
+        loaded(own, "def model_fn(model_dir):\n    raise OSError('gone')\n")
+
+
+def test_a_model_without_an_artifact_needs_our_functions_replaced(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ArtifactError, match="No model"):
+        loaded(tmp_path, "def model_fn(model_dir):\n    return 3\n")
+
+
+def test_explanations_are_not_promised_for_other_people_s_answers(own: Path) -> None:
+    served = loaded(own, "def predict_fn(data, model):\n    return model(data)\n")
+    answer = asked(served, x_amzn_sagemaker_custom_attributes="explain=gradcam")
+    assert answer.status == 400
