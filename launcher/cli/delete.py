@@ -14,6 +14,7 @@ from launcher.cli.options import DoorWords, Verb, door_options
 @door_options()
 def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
     """Delete the endpoint NAME with its configuration and model, or an ended training job of that name."""
+    from launcher.cli.running import forget_config
     from launcher.errors import NotFound
     from launcher.verbs import endpoints
 
@@ -24,6 +25,7 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
         except NotFound:
             gone = []
         if gone:
+            forget_config(name, where)
             click.echo("deleted " + ", ".join(gone))
             return
     _delete_job(where, name, yes=yes)
@@ -31,6 +33,7 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
 
 def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     from launcher.cli.console import say
+    from launcher.cli.running import forget_config
     from launcher.errors import LauncherError, NotFound
     from launcher.verbs import training
 
@@ -47,6 +50,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
             f"Delete the training job {name} ({status}) with its log and working files?", abort=True, err=True
         )
     door.sagemaker.delete_training_job(TrainingJobName=name)
+    forget_config(name, where)
     click.echo(f"deleted training job {name}")
     model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if model:

@@ -28,10 +28,19 @@ def place_words(where: DoorWords) -> str:
 def save_config(config: RunConfig, where: DoorWords) -> None:
     """Keep what was asked for beside what came of it."""
     part = config.training or config.endpoint
-    folder = where.state / "configs"
-    folder.mkdir(parents=True, exist_ok=True)
-    if part is not None:
-        (folder / f"{part.name}.json").write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    assert part is not None
+    place = _config_place(part.name, where)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def forget_config(name: str, where: DoorWords) -> None:
+    """What was asked for goes with what came of it."""
+    _config_place(name, where).unlink(missing_ok=True)
+
+
+def _config_place(name: str, where: DoorWords) -> Path:
+    return where.state / "configs" / f"{name}.json"
 
 
 def run_training(door: Door, config: Training, where: DoorWords, *, wait: bool, as_json: bool) -> None:

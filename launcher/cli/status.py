@@ -16,14 +16,19 @@ from launcher.cli.options import DoorWords, Verb, door_options, json_option
 @door_options()
 def command(where: DoorWords, name: str | None, aws: bool, as_json: bool) -> None:
     """Show all jobs and endpoints, or the one called NAME."""
+    from dataclasses import replace
+
+    from launcher.aws.presence import credentials_found
     from launcher.cli.console import print_json, print_table, say, span
     from launcher.verbs.listing import everything
 
     if name is not None:
         _one(where, name, aws=aws, as_json=as_json)
         return
-    door = where.open() if aws or where.region or where.profile else where.open_for("")
-    rows = everything(door)
+    in_aws = aws or bool(where.region or where.profile)
+    rows = everything((where if in_aws else replace(where, local="auto")).open())
+    if not in_aws and credentials_found():
+        say("What runs on this machine; --aws shows the account's.")
     if as_json:
         print_json(rows)
         return

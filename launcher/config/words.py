@@ -14,7 +14,7 @@ from container.common.errors import HyperparameterError
 from launcher.config.presets import Preset, problem
 from launcher.config.run import Door, Endpoint, RunConfig, Training
 from launcher.errors import ConfigError
-from launcher.local.uris import to_uri
+from launcher.local.uris import to_path, to_uri
 
 # A role that no account has: the local door checks its form and never uses it.
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -151,6 +151,8 @@ def _channels(words: TrainWords, place: Place) -> dict[str, str]:
         found = _data_channels(words.data, place)
     for name, where in words.channels.items():
         found[name] = _uri(where, place, f"--channel {name}")
+        if place.local and not to_path(found[name]).exists():
+            raise ConfigError(f"--channel {name} is {where}, which does not exist; give a file or a folder that does.")
     if not any(channel_names.split_of(name) == channel_names.TRAIN for name in found):
         raise ConfigError(
             "No training images are given; add --data FOLDER (class folders, or train/ validation/ test/ with "

@@ -36,7 +36,7 @@ class LocalSageMaker(TrainingCalls, ModelCalls, EndpointCalls):
         """Start the resource's supervisor, detached from us."""
         environment = {**os.environ, "PYTHONPATH": str(self.settings.checkout), "PYTHONUNBUFFERED": "1"}
         handle = spawn_detached(
-            [sys.executable, "-m", "launcher.local.supervisor", str(folder)],
+            [sys.executable, "-P", "-m", "launcher.local.supervisor", str(folder)],
             environment=environment,
             log=folder / "supervisor.log",
         )

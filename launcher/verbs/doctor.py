@@ -13,7 +13,7 @@ from typing import Any
 
 from launcher.aws.presence import credentials_found
 from launcher.local.engines.choice import answers, candidates
-from launcher.local.engines.environments import Environments
+from launcher.local.engines.environments import Environments, java_installed
 from launcher.local.settings import Settings
 
 # The two environments, uv's cache of them and a model; the images take as much again.
@@ -82,9 +82,8 @@ def _environments(settings: Settings) -> Iterator[Finding]:
 
 
 def _java() -> Finding:
-    found = shutil.which("java")
-    if found:
-        return Finding("java", True, found)
+    if java_installed():
+        return Finding("java", True, str(shutil.which("java")))
     return Finding("java", True, "none installed; the serve environment brings its own")
 
 

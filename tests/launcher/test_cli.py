@@ -92,7 +92,7 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert row["status"] == "InService"
     assert "epoch=2" in launch("logs", "bees").stdout
     assert launch("delete", "bees-endpoint").returncode == 0
-    assert not processes_under(state)
+    wait(lambda: not processes_under(state))
     assert launch("delete", "bees", "--yes").stdout == "deleted training job bees\n"
     assert launch("status", "bees").returncode == 3
 

@@ -99,6 +99,7 @@ def test_a_job_keeps_its_checkpoints_beside_its_output_unless_told(local: Place,
         (TrainWords(data=".", hyperparameters={"learning_rate": "1"}), "Did you mean 'lr'"),
         (TrainWords(data=".", hyperparameters={"lr": "fast"}), "'lr' cannot be 'fast'"),
         (TrainWords(data=".", hyperparameters={"weights": "channel"}), "--channel weights=FILE"),
+        (TrainWords(data=".", channels={"weights": "/nowhere.pth"}), "weights is /nowhere.pth, which does not exist"),
         (TrainWords(data=".", name="no_underscores"), "name: a name is up to 63 letters"),
     ],
 )

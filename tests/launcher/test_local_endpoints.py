@@ -44,7 +44,7 @@ def test_an_endpoint_comes_up_answers_and_is_gone_when_deleted(door: Door, endpo
     assert endpoints.delete(door, name) == ["endpoint bees", "endpoint configuration bees", "model bees"]
     with pytest.raises(NotFound):
         endpoints.describe(door, name)
-    assert not processes_under(state)
+    wait(lambda: not processes_under(state))
     assert not (state / "endpoints" / name).exists()
 
 
@@ -104,7 +104,7 @@ def test_an_endpoint_may_be_deleted_while_it_comes_up(door: Door, endpoint: Make
     name = endpoints.deploy(door, endpoint(mode="mute"))
     wait((state / "endpoints" / name / "handles.json").exists)
     endpoints.delete(door, name)
-    assert not processes_under(state)
+    wait(lambda: not processes_under(state))
 
 
 def test_an_endpoint_whose_supervisor_was_killed_is_failed_and_swept_up(
@@ -126,7 +126,7 @@ def test_an_endpoint_whose_supervisor_was_killed_can_be_deleted_at_once(
     name = up(door, endpoint())
     os.kill(json.loads((state / "endpoints" / name / "supervisor.json").read_text())["pid"], signal.SIGKILL)
     endpoints.delete(door, name)
-    assert not processes_under(state)
+    wait(lambda: not processes_under(state))
 
 
 def test_a_packed_model_is_served_too(door: Door, endpoint: Make, model: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from botocore.validate import ParamValidator
 
 from launcher.config.run import Training
 from launcher.doors import Door
+from launcher.local.supervisor import sentence
 from launcher.local.uris import to_uri
 from launcher.requests import create_training_job
 from tests.launcher.conftest import processes_under, wait, with_settings
@@ -118,6 +120,23 @@ def test_a_job_whose_supervisor_was_killed_is_failed_and_leaves_no_process(
     )
     assert "supervisor" in description["FailureReason"] and "--checkpoints" in description["FailureReason"]
     wait(lambda: not processes_under(state))
+
+
+def test_a_supervisor_told_to_end_stops_its_job_first(
+    door: Door, create: Create, said: Said, ended: AtEnd, state: Path
+) -> None:
+    name = create("job", "wait")
+    wait(lambda: said(name, "waiting"))
+    os.kill(json.loads((state / "training-jobs/job/supervisor.json").read_text())["pid"], signal.SIGTERM)
+    assert ended(name)["TrainingJobStatus"] == "Stopped"
+    assert said(name, "terminated")
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "/data/model.tar.gz.partial")
+    assert sentence(error, tmp_path) == (
+        "The disk is full under /data/model.tar.gz.partial; make room and start again."
+    )
 
 
 def test_a_pid_given_to_another_process_is_not_taken_for_the_supervisor(

@@ -8,10 +8,12 @@ An environment counts once its ``complete`` file is there; a half-made one is th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -69,7 +71,7 @@ class Environments:
 
     def _locks(self, name: str) -> list[Path]:
         wanted = [self._requirements / lock for lock in _LOCKS[name]]
-        if name.startswith("serve") and shutil.which("java") is None:
+        if name.startswith("serve") and not java_installed():
             wanted.append(self._requirements / _JAVA_LOCK)
         return wanted
 
@@ -98,6 +100,20 @@ class Environments:
         )  # fmt: skip
         (place / _COMPLETE).write_text(" ".join(lock.name for lock in locks) + "\n")
         say(f"Installed the {name} environment in {time.monotonic() - start:.0f} s")
+
+
+def java_installed() -> bool:
+    """Whether a `java` on PATH runs; where none is installed, some systems put a stub there that only says so."""
+    found = shutil.which("java")
+    return found is not None and _runs(found)
+
+
+@functools.cache
+def _runs(java: str) -> bool:
+    try:
+        return subprocess.run([java, "-version"], capture_output=True, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _name(role: str, gpu: bool) -> str:

@@ -66,6 +66,8 @@ class ProcessEngine:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
             "SAGEMAKER_BASE_DIR": str(folder),
+            # As with a container, GPUs are seen when they were asked for.
+            **({} if workload.gpu else {"CUDA_VISIBLE_DEVICES": ""}),
             **self._role_environment(workload, port),
             **workload.environment,
         }
@@ -94,7 +96,7 @@ class ProcessEngine:
         if workload.role == "train":
             # A console script is a Python file: naming the interpreter works where a path is too long for "#!".
             return [str(binaries / "python"), str(binaries / "train")]
-        return [str(binaries / "python"), "-m", "container.serve.start"]
+        return [str(binaries / "python"), "-P", "-m", "container.serve.start"]
 
     def _role_environment(self, workload: Workload, port: int | None) -> dict[str, str]:
         place = self._environments.place(workload.role, gpu=workload.gpu)
