@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from container.common.errors import ContainerError
-from launcher.errors import INTERRUPTED, AwsError, LauncherError, UnusableData
+from launcher.errors import INTERRUPTED, AwsError, EngineError, LauncherError, UnusableData
 
 _VARIABLE = "BYOC_DEBUG"
 
@@ -75,6 +76,8 @@ def translated(error: Exception) -> LauncherError | None:
         return AwsError(f"{error.operation_name} was refused ({code}): {message}{f'; {remedy}.' if remedy else ''}")
     if isinstance(error, BotoCoreError):
         return AwsError(f"{' '.join(str(error).split())}")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EngineError(f"The disk is full under {error.filename or 'the folder in use'}; make room and try again.")
     if isinstance(error, OSError) and error.strerror:
         return LauncherError(f"{error.strerror}: {error.filename or 'standard output'}")
     return None

@@ -36,7 +36,9 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     try:
         partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         partial.replace(path)
-    except OSError:
+    except OSError as exc:
+        # A failed write, unlike a failed open, does not know its file.
+        exc.filename = exc.filename or str(path)
         partial.unlink(missing_ok=True)
         raise
 

@@ -14,6 +14,7 @@ from launcher.config.presets import Preset
 from launcher.config.words import DeployWords, Place, TrainWords, endpoint_name, fresh_name
 from launcher.errors import ConfigError, NotFound
 from launcher.local.uris import to_uri
+from tests.train.recipes import DEMO
 
 AWS = Place(door="aws")
 ROLE = "arn:aws:iam::123456789012:role/sage"
@@ -148,3 +149,7 @@ def test_an_endpoint_of_a_local_gpu_uses_the_gpu_image(local: Place) -> None:
 def test_fresh_names_are_valid_and_carry_the_moment() -> None:
     assert fresh_name("dogs_head", datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)) == "dogs-head-20260102-030405-678"
     assert len(endpoint_name("x" * 63)) == 63
+
+
+def test_the_demo_preset_is_the_recipe_that_the_training_tests_measure() -> None:
+    assert load_preset("demo").hyperparameters == DEMO
