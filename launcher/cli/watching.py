@@ -12,9 +12,13 @@ from launcher.verbs.training import Description, Ended, Event, Logged, Moved
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 # Off a terminal, a progress line so often at most.
 PLAIN_SECONDS = 10.0
+
+# The time left is reckoned from the speed over so long.
+_SPEED_SECONDS = 90.0
 
 # SageMaker's toolkit tells of its own doings; they stay in the log and off the screen.
 _CHATTER = "sagemaker-training-toolkit INFO"
@@ -72,15 +76,16 @@ class LiveView:
         self._bar: Bar = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
+            BarColumn(bar_width=16),
             TaskProgressColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
             console=stderr(),
             transient=True,
+            speed_estimate_period=_SPEED_SECONDS,
         )
         self._task = self._bar.add_task("starting", total=None, note="")
-        self._stage: tuple[str, int] = ("", 0)
+        self._stages: dict[tuple[str, int], TaskID] = {}
         self._bar.start()
 
     def moved(self, status: str, message: str) -> None:
@@ -92,11 +97,15 @@ class LiveView:
         """The bar."""
         stage = (progress.stage, progress.rounds)
         done, total = overall(progress)
-        if stage != self._stage:
-            # A new stage is a new task, so that the time left is measured from its own speed.
-            self._stage = stage
-            self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(progress.stage, total=total, note="")
+        # A stage is a task of its own, so that the time left is measured from its own speed. It is kept while
+        # another shows: training goes on after each epoch's evaluation, whose time its own estimate includes.
+        task = self._stages.get(stage)
+        if task is None:
+            task = self._stages[stage] = self._bar.add_task(progress.stage, total=total, completed=int(done), note="")
+        if task != self._task:
+            self._bar.update(self._task, visible=False)
+            self._bar.update(task, visible=True)
+            self._task = task
         name = progress.stage + (f" {progress.round}/{progress.rounds}" if progress.rounds else "")
         self._bar.update(self._task, completed=done, total=total, description=name, note=notes(progress))
 
@@ -133,7 +142,7 @@ def notes(progress: Progress) -> str:
     parts = [f"{progress.rate:.0f} images/s"] if progress.rate else []
     parts += [f"loss {progress.loss:.3f}"] if progress.loss is not None else []
     parts += [f"accuracy {progress.accuracy:.3f}"] if progress.accuracy is not None else []
-    return "  ".join(parts)
+    return " ".join(parts)
 
 
 def summary(progress: Progress) -> str:

@@ -28,7 +28,7 @@ def test_off_a_terminal_it_is_plain_lines() -> None:
     assert follow(events(), PlainView(lines.append)) == {"TrainingJobStatus": "Completed"}
     assert lines == [
         "Training: Training with the process engine",
-        "  train 2/3: 30 of 60 images  12 images/s  loss 0.400  accuracy 0.900",
+        "  train 2/3: 30 of 60 images  12 images/s loss 0.400 accuracy 0.900",
         "  epoch=2 train:loss=0.4000 validation:loss=0.5000",
         "  warning: one [file] is left out",
     ]
