@@ -60,7 +60,7 @@ def build(
     command: Sequence[str], image: str, dockerfile: Path, digest: str, *, checkout: Path, cancelled: Callable[[], bool]
 ) -> None:
     """`docker build` with BuildKit."""
-    arguments = ["--build-arg", "GPU=true"] if image == SERVE_GPU_IMAGE else []
+    arguments = ["--build-arg", "ENGINE=gpu"] if image == SERVE_GPU_IMAGE else []
     for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         if os.environ.get(proxy):
             arguments += ["--build-arg", proxy]
