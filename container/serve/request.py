@@ -29,6 +29,9 @@ ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 EXPLANATIONS = ("gradcam", "occlusion")
 DEFAULT_TOP_K = 5
 
+# How the gate marks a form.
+_UNREAD = "unread/"
+
 _NPY_MAGIC = b"\x93NUMPY"
 
 
@@ -93,6 +96,12 @@ def decode(body: bytes, content_type: str, geometry: Geometry, limits: Limits) -
 
     Raises BadInput (400), PayloadTooLarge (413) or UnsupportedContentType (415).
     """
+    if content_type.startswith(_UNREAD):
+        raise UnsupportedContentType(
+            f"A form ('{content_type.removeprefix(_UNREAD)}', curl's own type unless told otherwise) cannot be read; "
+            "send the file itself with its type, as in -H 'Content-Type: image/jpeg'; accepted are "
+            f"{', '.join(ACCEPTED)}."
+        )
     if content_type not in ACCEPTED:
         raise UnsupportedContentType(
             f"The content type '{content_type[:80]}' cannot be read; accepted are {', '.join(ACCEPTED)}."

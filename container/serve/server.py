@@ -60,6 +60,7 @@ model_service_worker started|Model .* loaded io_fd|Stopped Scanner|attachIOStrea
     </Logger>
     <Logger name="com.amazonaws.ml.mms.wlm" level="error"/>
     <Logger name="com.amazonaws.ml.mms" level="warn"/>
+    <Logger name="com.amazonaws.ml.mms.http" level="off"/>
     <Logger name="ACCESS_LOG" level="off"/>
     <Logger name="MODEL_METRICS" level="off"/>
     <Logger name="MMS_METRICS" level="off"/>

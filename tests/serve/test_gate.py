@@ -92,6 +92,23 @@ def test_what_is_sent_at_once_on_connecting_is_not_lost(tmp_path: Path) -> None:
     assert all(asyncio.run(run()))
 
 
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        (
+            b"POST / HTTP/1.1\r\ncontent-type: multipart/form-data; boundary=x\r\nA: b\r\n\r\nbody",
+            b"POST / HTTP/1.1\r\ncontent-type: unread/multipart/form-data; boundary=x\r\nA: b\r\n\r\nbody",
+        ),
+        (b"POST / HTTP/1.1\r\nA: b\r\n\r\n\r\nContent-Type: multipart/form-data", None),
+        (b"POST / HTTP/1.1\r\nContent-Type: image/jpeg\r\n\r\nx", None),
+        (b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data", None),
+        (b"\xff\xd8\r\nContent-Type: multipart/form-data\r\n\r\n", None),
+    ],
+)
+def test_only_a_form_s_type_in_a_request_s_head_is_marked(sent: bytes, passed: bytes | None) -> None:
+    assert gate.unformed(sent) == (passed or sent)
+
+
 def test_a_slow_reader_holds_the_server_back(tmp_path: Path) -> None:
     written = 0
 

@@ -276,6 +276,9 @@ REFUSED: dict[str, tuple[str, bytes, int, str]] = {
     "a video": ("video/mp4", b"....", 415, "UnsupportedContentType"),
     "a nonsense type": ("image", PNG, 415, "UnsupportedContentType"),
     "a form": ("application/x-www-form-urlencoded", b"body=1", 415, "UnsupportedContentType"),
+    "a picture as a form": ("application/x-www-form-urlencoded", JPEG, 415, "UnsupportedContentType"),
+    "a form in parts": ("multipart/form-data; boundary=x", b"--x\r\n", 415, "UnsupportedContentType"),
+    "a form in no parts": ("Multipart/Form-Data", PNG, 415, "UnsupportedContentType"),
     "an svg": ("image/svg+xml", b"<svg/>", 415, "UnsupportedContentType"),
 }
 
@@ -316,7 +319,8 @@ def test_a_path_that_is_not_there_is_404(serving: Serving) -> None:
 
 
 def test_no_request_is_in_the_log(serving: Serving) -> None:
-    serving.post(b"a body that nobody shall read", "image/jpeg")
+    for kind in ("image/jpeg", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        serving.post(b"a body that nobody shall read %zz", kind)
     serving.post(PNG, "image/png", X_Amzn_SageMaker_Custom_Attributes="secret=hush")
     assert "nobody shall read" not in serving.log
     assert "hush" not in serving.log
