@@ -101,16 +101,16 @@ def occlusion(engine: Engine, image: Pixels, index: int, mean: Sequence[float]) 
     side = image.shape[0]
     gray = np.round(np.resize(np.asarray(mean), image.shape[2]) * 255).astype(np.uint8)
     edges = np.linspace(0, side, _GRID + 1).round().astype(int)
-    full = float(engine.run(image[None]).logits[0, index])
+    places = [(row, column) for row in range(_GRID - 1) for column in range(_GRID - 1)]
+    hidden = np.repeat(image[None], len(places) + 1, axis=0)  # the last stays whole
+    for picture, (row, column) in zip(hidden, places, strict=False):
+        picture[edges[row] : edges[row + 2], edges[column] : edges[column + 2]] = gray
+    logits = engine.run(hidden).logits[:, index]
     heat = np.zeros((_GRID, _GRID), np.float32)
     cover = np.zeros((_GRID, _GRID), np.float32)
-    for row in range(_GRID - 1):
-        for column in range(_GRID - 1):
-            hidden = image.copy()
-            hidden[edges[row] : edges[row + 2], edges[column] : edges[column + 2]] = gray
-            lost = full - float(engine.run(hidden[None]).logits[0, index])
-            heat[row : row + 2, column : column + 2] += lost
-            cover[row : row + 2, column : column + 2] += 1
+    for logit, (row, column) in zip(logits, places, strict=False):
+        heat[row : row + 2, column : column + 2] += logits[-1] - logit
+        cover[row : row + 2, column : column + 2] += 1
     return _scaled(np.maximum(heat / cover, 0))
 
 
