@@ -1,6 +1,6 @@
 """Used while the image is built: fetch torchvision's ImageNet weights into TORCH_HOME.
 
-    python baked.py resnet50,vgg16      # nothing for an empty list
+python baked.py resnet50,vgg16      # nothing for an empty list
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ epoch. Nothing random is in it, because everything random is derived from (seed,
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,10 +60,10 @@ class Checkpoints:
             return None
         remedy = f"delete {self.path} (or use another checkpoint location) to start anew"
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = storage.load(self.path)
             state = TrainingState(**content["state"])
             identity, model, optimizer = content["identity"], content["model"], content["optimizer"]
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as exc:
+        except (OSError, KeyError, TypeError, ValueError) as exc:
             raise ContainerError(f"The checkpoint {self.path} cannot be read ({first_line(exc)}); {remedy}.") from exc
         for name in sorted({*identity, *self._identity}):
             theirs, ours = identity.get(name, "nothing"), self._identity.get(name, "nothing")

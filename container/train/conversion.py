@@ -71,7 +71,9 @@ def convert(network: Network, feature_map: FeatureMap | None, example: Tensor) -
         with warnings.catch_warnings(), torch.no_grad():
             # Tracing warns of every shape it takes for fixed; the batch size is checked afterwards.
             warnings.simplefilter("ignore")
-            model = ov.convert_model(module, example_input=example, input=[(PIXELS, shape, ov.Type.u8)])
+            # Traced here: OpenVINO's own call has torch trace everything twice more, to compare.
+            traced = torch.jit.trace(module, example, check_trace=False)
+            model = ov.convert_model(traced, example_input=example, input=[(PIXELS, shape, ov.Type.u8)])
     finally:
         module.release()
     for output, name in zip(model.outputs, (LOGITS, FEATURE_MAP), strict=False):

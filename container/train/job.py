@@ -6,9 +6,10 @@ run(Paths(Path("/opt/ml")), hyperparameters, world, Console(), StopSignal())
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -41,7 +42,15 @@ from container.train.world import World
 PROOF_IMAGES = 4000
 
 
-def run(paths: Paths, h: Hyperparameters, world: World, console: Console, stop: StopSignal) -> None:
+def run(
+    paths: Paths,
+    h: Hyperparameters,
+    world: World,
+    console: Console,
+    stop: StopSignal,
+    *,
+    exporter: Callable[..., Manifest] = export,
+) -> None:
     """Train, evaluate and export one model.
 
     Raises ContainerError for whatever a person can put right, JobStopped when asked to stop.
@@ -104,7 +113,7 @@ def run(paths: Paths, h: Hyperparameters, world: World, console: Console, stop: 
     if not world.first:
         return
     metrics = _final_metrics(state, results, console)
-    manifest = export(
+    manifest = exporter(
         network,
         _manifest(design, h, dataset.classes, metrics),
         _proof(images, h),
@@ -129,7 +138,7 @@ def _settle(h: Hyperparameters, world: World) -> None:
     """Make runs with one seed equal, on whatever they run."""
     torch.manual_seed(h.seed)
     if world.device.type == "cpu":
-        torch.set_num_threads(max(1, processors() // world.local_size))
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or processors()))
     else:
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False

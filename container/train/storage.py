@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from container.common.errors import StorageError
+from container.common.errors import StorageError, first_line
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a size limit"}
 _DENIED = {errno.EACCES: "permission denied", errno.EPERM: "permission denied", errno.EROFS: "read-only disk"}
@@ -65,6 +65,22 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> Any:
+    """What torch.save wrote, tensors and plain containers only: no code of a file is ever run.
+
+    Raises OSError, or ValueError for a file that is damaged or holds anything else.
+    """
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as exc:
+        # On damaged bytes torch raises whatever its unpickler met: struct.error, KeyError, IndexError, ...
+        raise ValueError(first_line(exc)) from exc
 
 
 def write_text(path: Path, text: str) -> None:

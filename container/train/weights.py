@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 from urllib.error import URLError
 
-import torch
 from torch import Tensor, nn
 
 from container.common.channels import WEIGHTS
 from container.common.errors import WeightsError, first_line
 from container.network import Design, Network, build
 from container.network.design import blank
+from container.train import storage
 
 THREE_WAYS = (
     "the three ways are weights=imagenet where torchvision's files can be downloaded or are baked into the image, "
@@ -88,12 +87,8 @@ def _read(path: Path) -> State:
     from safetensors.torch import load_file
 
     try:
-        raw = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as exc:
+        raw = load_file(path) if path.suffix == ".safetensors" else storage.load(path)
+    except (OSError, SafetensorError, ValueError) as exc:
         raise WeightsError(
             f"{path} cannot be read as weights ({first_line(exc)}); give a state_dict of torch or safetensors."
         ) from exc
