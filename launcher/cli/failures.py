@@ -26,6 +26,8 @@ _REMEDIES = {
     "ThrottlingException": "AWS is busy; try again in a minute",
     "ResourceInUse": "choose another --name",
 }
+# AWS says this with its code for anything at all.
+_REMEDIES_BY_WORDS = {"already existing": "choose another --name, or delete that one first"}
 
 
 def show_tracebacks() -> None:
@@ -72,8 +74,9 @@ def translated(error: Exception) -> LauncherError | None:
         return UnusableData(str(error))
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        remedy = _REMEDIES.get(code)
-        return AwsError(f"{error.operation_name} was refused ({code}): {message}{f'; {remedy}.' if remedy else ''}")
+        remedy = _REMEDIES.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
+        said = f"{message.rstrip('. ')}; {remedy}." if remedy else message
+        return AwsError(f"{error.operation_name} was refused ({code}): {said}")
     if isinstance(error, BotoCoreError):
         return AwsError(f"{' '.join(str(error).split())}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -79,15 +79,22 @@ class DoorWords:
 
     def open_for(self, name: str) -> Door:
         """The door behind which ``name`` is: this machine's when it is known here, and AWS otherwise."""
-        if self.local or self.known_here(name) or not (self.region or self.profile or _aws_is_set_up()):
+        if self.local or self.known_here(name) or not (self.names_aws or _aws_is_set_up()):
             from launcher.doors import open_local
 
             return open_local(self.state)[0]
         return self.open()
 
+    @property
+    def names_aws(self) -> bool:
+        """Whether the command line asks for AWS by a region or a profile."""
+        return bool(self.region or self.profile)
+
     def known_here(self, name: str) -> bool:
-        """Whether the local door has a job or an endpoint of this name."""
-        return any((self.state / kind / name).is_dir() for kind in ("training-jobs", "endpoints"))
+        """Whether the local door has a job or an endpoint of this name, and nothing on the line says AWS."""
+        return not self.names_aws and any(
+            (self.state / kind / name).is_dir() for kind in ("training-jobs", "endpoints")
+        )
 
 
 def _aws_is_set_up() -> bool:

@@ -25,7 +25,7 @@ def command(where: DoorWords, name: str | None, aws: bool, as_json: bool) -> Non
     if name is not None:
         _one(where, name, aws=aws, as_json=as_json)
         return
-    in_aws = aws or bool(where.region or where.profile)
+    in_aws = aws or where.names_aws
     rows = everything((where if in_aws else replace(where, local="auto")).open())
     if not in_aws and credentials_found():
         say("What runs on this machine; --aws shows the account's.")

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+# SageMaker's own patterns.
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+_CHANNEL = r"[A-Za-z0-9.\-_]{1,64}"
 
 Door = Literal["local", "aws"]
 
@@ -21,6 +23,13 @@ class Frozen(BaseModel):
 def _name(value: str) -> str:
     if not re.fullmatch(_NAME, value):
         raise ValueError("a name is up to 63 letters, digits and single hyphens, the first a letter or digit")
+    return value
+
+
+def _channels(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if not re.fullmatch(_CHANNEL, name) or name in (".", ".."):
+            raise ValueError(f"'{name}' is no channel's name: it is up to 64 letters, digits, dots, hyphens and _")
     return value
 
 
@@ -41,6 +50,7 @@ class Training(Frozen):
     environment: dict[str, str] = Field(default_factory=dict)
 
     _checked_name = field_validator("name")(_name)
+    _checked_channels = field_validator("channels")(_channels)
 
 
 class Endpoint(Frozen):

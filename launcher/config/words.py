@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
     """The RunConfig of one training job. Raises ConfigError."""
     part = preset.training
     name = words.name or fresh_name(preset.name or "train", now)
-    values = {**preset.hyperparameters, **words.hyperparameters}
+    values = {**_hyphenated(preset.hyperparameters), **_hyphenated(words.hyperparameters)}
     parsed = _hyperparameters(values)
     found = _channels(words, place)
     if parsed.weights == "channel" and channel_names.WEIGHTS not in found:
@@ -122,7 +123,8 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place) -> RunConf
 def fresh_name(stem: str, now: datetime | None = None) -> str:
     """A name nobody has: the stem and the moment, to the millisecond."""
     moment = now or datetime.now(UTC)
-    return f"{stem.replace('_', '-')[:40]}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
+    word = re.sub(r"[^a-zA-Z0-9]+", "-", stem)[:40].strip("-") or "run"
+    return f"{word}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
 
 
 def endpoint_name(job: str) -> str:
@@ -136,6 +138,14 @@ def _build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any
         return RunConfig(door=place.door, preset=preset.name or None, **built)
     except ValueError as exc:
         raise ConfigError(f"{problem(exc)}.") from exc
+
+
+def _hyphenated(values: Mapping[str, str]) -> dict[str, str]:
+    """Names as the schema writes them, so that a flag wins over a preset however either spells it."""
+    if len({name.replace("_", "-") for name in values}) < len(values):
+        return dict(values)  # given twice, which is an error with a sentence of its own
+    return {name if name.startswith(hyperparameters.RESERVED) else name.replace("_", "-"): text
+            for name, text in values.items()}  # fmt: skip
 
 
 def _hyperparameters(values: Mapping[str, str]) -> hyperparameters.Hyperparameters:
@@ -167,7 +177,7 @@ def _data_channels(data: str, place: Place) -> dict[str, str]:
     if not place.local:
         # Without a look into the bucket: the container finds train/ validation/ test/ in the one channel.
         return {"training": uri}
-    folder = Path(data).expanduser()
+    folder = to_path(uri)
     if not folder.is_dir():
         raise ConfigError(f"--data {data} is no folder; give one with class folders in it, or with train/ in it.")
     splits = channel_names.resolve(folder)
@@ -177,6 +187,8 @@ def _data_channels(data: str, place: Place) -> dict[str, str]:
 
 
 def _uri(where: str, place: Place, what: str) -> str:
+    if not where:
+        raise ConfigError(f"{what} is given without a place; write it as in --data photos or --channel train=photos.")
     if place.local:
         if where.startswith("file://"):
             return where

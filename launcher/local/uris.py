@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from launcher.errors import EngineError
 
 
 def to_uri(path: Path) -> str:
     """The file:// URI of a path, made absolute."""
-    return "file://" + quote(str(path.expanduser().absolute()))
+    return "file://" + quote(os.fsencode(path.expanduser().absolute()))
 
 
 def to_path(uri: str) -> Path:
@@ -18,4 +19,4 @@ def to_path(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise EngineError(f"The local door reads folders, not {uri}; copy it here and give file:///… or a path.")
-    return Path(unquote(parts.path))
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))

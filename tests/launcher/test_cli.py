@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from container.common.hyperparameters import describe
-from launcher.cli.options import explicit_values
+from launcher.cli.options import DoorWords, explicit_values
 from launcher.cli.reference import reference
 from launcher.cli.root import VERBS, root
 from tests.launcher.conftest import COMMANDS, processes_under, wait
@@ -237,6 +238,14 @@ def test_a_reader_that_goes_away_is_no_fault(variables: dict[str, str], state: P
     command = f"{shlex.quote(sys.executable)} launch.py train --help | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, env=variables)
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_a_region_means_aws_though_the_name_is_known_here(tmp_path: Path) -> None:
+    (tmp_path / "training-jobs" / "bees").mkdir(parents=True)
+    words = DoorWords(local=None, state=tmp_path, region=None, profile=None)
+    assert words.known_here("bees")
+    assert not replace(words, region="eu-west-1").known_here("bees")
+    assert not replace(words, profile="work").known_here("bees")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from launcher.config import RunConfig, endpoint_config, load_preset, preset_name
 from launcher.config.presets import Preset
 from launcher.config.words import DeployWords, Place, TrainWords, endpoint_name, fresh_name
 from launcher.errors import ConfigError, NotFound
-from launcher.local.uris import to_uri
+from launcher.local.uris import to_path, to_uri
 from tests.train.recipes import DEMO
 
 AWS = Place(door="aws")
@@ -57,8 +58,10 @@ def test_an_unknown_preset_names_the_nearest() -> None:
 
 
 def test_yaml_values_become_the_strings_sagemaker_sends(tmp_path: Path) -> None:
-    preset = load_preset(preset_file(tmp_path, "hyperparameters: {grayscale: true, head: [512, 64], lr: 1.0e-3}"))
-    assert preset.hyperparameters == {"grayscale": "true", "head": "512,64", "lr": "0.001"}
+    preset = load_preset(
+        preset_file(tmp_path, "hyperparameters: {grayscale: true, head: [512, 64], lr: 1.0e-3, class-weights: {a: 2}}")
+    )
+    assert preset.hyperparameters == {"grayscale": "true", "head": "512,64", "lr": "0.001", "class-weights": '{"a": 2}'}
 
 
 def test_flags_win_over_the_preset(tmp_path: Path, local: Place, images: Path) -> None:
@@ -67,6 +70,25 @@ def test_flags_win_over_the_preset(tmp_path: Path, local: Place, images: Path) -
     training = training_config(words, preset, local).training
     assert training is not None
     assert training.hyperparameters == {"lr": "0.5", "epochs": "2"} and training.max_runtime == 30
+
+
+@pytest.mark.parametrize(("in_preset", "flag"), [("batch_size", "batch-size"), ("batch-size", "batch_size")])
+def test_a_flag_wins_however_it_and_the_preset_spell_it(
+    in_preset: str, flag: str, tmp_path: Path, local: Place, images: Path
+) -> None:
+    preset = load_preset(preset_file(tmp_path, f"hyperparameters: {{{in_preset}: 16}}"))
+    training = training_config(TrainWords(data=str(images), hyperparameters={flag: "8"}), preset, local).training
+    assert training is not None and training.hyperparameters == {"batch-size": "8"}
+
+
+@pytest.mark.parametrize("folder", ["with space", "über", "100%#?", os.fsdecode(b"latin-\xe9")])
+def test_any_folders_name_survives_the_uri(folder: str, tmp_path: Path, local: Place) -> None:
+    place = tmp_path / folder
+    (place / "ant").mkdir(parents=True)
+    assert to_path(to_uri(place)) == place
+    for written in (str(place), to_uri(place)):
+        training = training_config(TrainWords(data=written), Preset(), local).training
+        assert training is not None and to_path(training.channels["train"]) == place
 
 
 def test_a_folder_of_splits_becomes_a_channel_each(tmp_path: Path, local: Place) -> None:
@@ -102,6 +124,8 @@ def test_a_job_keeps_its_checkpoints_beside_its_output_unless_told(local: Place,
         (TrainWords(data=".", hyperparameters={"weights": "channel"}), "--channel weights=FILE"),
         (TrainWords(data=".", channels={"weights": "/nowhere.pth"}), "weights is /nowhere.pth, which does not exist"),
         (TrainWords(data=".", name="no_underscores"), "name: a name is up to 63 letters"),
+        (TrainWords(data=".", channels={"weights": ""}), "--channel weights is given without a place"),
+        (TrainWords(data=".", channels={"../x": "."}), "'../x' is no channel's name"),
     ],
 )
 def test_a_fault_is_found_before_anything_starts(words: TrainWords, sentence: str, local: Place) -> None:
@@ -148,6 +172,7 @@ def test_an_endpoint_of_a_local_gpu_uses_the_gpu_image(local: Place) -> None:
 
 def test_fresh_names_are_valid_and_carry_the_moment() -> None:
     assert fresh_name("dogs_head", datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)) == "dogs-head-20260102-030405-678"
+    assert fresh_name("my recipe.v2", datetime(2026, 1, 2, tzinfo=UTC)) == "my-recipe-v2-20260102-000000-000"
     assert len(endpoint_name("x" * 63)) == 63
 
 

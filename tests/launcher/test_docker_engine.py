@@ -166,6 +166,11 @@ def test_docker_is_chosen_when_it_answers_and_processes_otherwise(engine: Path, 
         choose("docker", Settings(), {"PATH": str(tmp_path)})
 
 
+def test_a_client_that_is_no_command_line_is_one_sentence() -> None:
+    with pytest.raises(EngineError, match=r"BYOC_DOCKER is .*No closing quotation"):
+        choose("auto", Settings(), {"BYOC_DOCKER": "docker '"})
+
+
 def test_insisting_on_processes_asks_no_engine(tmp_path: Path) -> None:
     settings, _ = choose("process", Settings(), {"PATH": str(tmp_path), "BYOC_DOCKER": "/nowhere/docker"})
     assert settings.engine == "process"

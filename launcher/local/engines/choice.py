@@ -22,11 +22,19 @@ COMMAND_VARIABLE = "BYOC_DOCKER"
 ROLE_VARIABLES = {"train": "BYOC_TRAIN_COMMAND", "serve": "BYOC_SERVE_COMMAND"}
 
 
+def _command(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """A variable's command line; () when it is not set. Raises EngineError when it cannot be split into words."""
+    try:
+        return tuple(shlex.split(environment.get(name, "")))
+    except ValueError as exc:
+        raise EngineError(f"{name} is {environment[name]!r}, which is no command line ({exc}); correct it.") from exc
+
+
 def candidates(environment: Mapping[str, str]) -> list[tuple[str, ...]]:
     """Engine clients worth asking, in order: the named one alone, or every docker on PATH, then podman."""
-    named = environment.get(COMMAND_VARIABLE)
+    named = _command(environment, COMMAND_VARIABLE)
     if named:
-        return [tuple(shlex.split(named))]
+        return [named]
     found: list[tuple[str, ...]] = []
     for name in ("docker", "podman"):
         for folder in environment.get("PATH", os.defpath).split(os.pathsep):
@@ -55,10 +63,8 @@ def choose(wish: str, base: Settings, environment: Mapping[str, str]) -> tuple[S
 
     ``wish`` is auto, docker or process. Raises EngineError when docker is insisted on and none answers.
     """
-    commands = {
-        role: tuple(shlex.split(environment[name])) for role, name in ROLE_VARIABLES.items() if environment.get(name)
-    }
-    base = replace(base, commands=commands)
+    commands = {role: _command(environment, name) for role, name in ROLE_VARIABLES.items()}
+    base = replace(base, commands={role: command for role, command in commands.items() if command})
     if wish == "process":
         return replace(base, engine="process"), "Using processes of this machine (asked for)"
     reasons = []
