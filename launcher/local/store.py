@@ -2,7 +2,7 @@
 
     .sagemaker/training-jobs/NAME/{request,record,settings,supervisor,handles}.json
                                   logs/algo-1.log  ml/algo-1/…  supervisor.log  stop
-    .sagemaker/endpoints/NAME/…   the same, with logs/AllTraffic.log and model/
+    .sagemaker/endpoints/NAME/…   the same, with logs/AllTraffic.log and ml/model/
     .sagemaker/models/NAME/request.json
     .sagemaker/endpoint-configs/NAME/request.json
 
@@ -21,6 +21,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from launcher.errors import EngineError
 
 TRAINING_JOBS, ENDPOINTS, MODELS, ENDPOINT_CONFIGS = "training-jobs", "endpoints", "models", "endpoint-configs"
 
@@ -44,18 +46,24 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Document | None:
-    """The document at ``path``, or None when there is none."""
+    """The document at ``path``, or None when there is none. Raises EngineError when it is damaged."""
     try:
         document: Document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError as exc:
+        raise EngineError(
+            f"{path} is damaged ({exc}); remove the folder {path.parent}, which is all that is lost."
+        ) from exc
     return document
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold ``path`` exclusively against other processes; the kernel frees it when the holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Hold ``path`` exclusively against other processes; the kernel frees it when the holder dies.
+
+    Raises FileNotFoundError when its folder is gone: making it anew would take a deleted resource's name.
+    """
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

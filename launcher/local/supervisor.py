@@ -21,7 +21,7 @@ from pathlib import Path
 from container.common.errors import ContainerError
 from launcher.errors import LauncherError
 from launcher.local import store
-from launcher.local.processes import descendants
+from launcher.local.processes import Handle, descendants
 from launcher.local.settings import Settings
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -78,6 +78,9 @@ def main(arguments: list[str]) -> int:
 
     folder = Path(arguments[0])
     settings = Settings.of(store.read_json(folder / store.SETTINGS) or {})
+    # Whoever started us notes the same, unless it was killed before it could.
+    me = Handle.of(os.getpid())
+    store.write_json(folder / store.SUPERVISOR, {"pid": me.pid, "started": me.started})
     stop = StopSignal(folder)
     stop.catch()
     adopt_orphans()

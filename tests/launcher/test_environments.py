@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import EngineError
+from launcher.local import store
 from launcher.local.engines import environments as module
 from launcher.local.engines.base import Cancelled
 from launcher.local.engines.environments import Environments, uv_environment
@@ -83,6 +84,13 @@ def test_an_installation_gives_way_to_a_stop(made: Environments, uv: Path) -> No
     with pytest.raises(Cancelled):
         made.ensure("train", gpu=False, say=lambda _: None, cancelled=lambda: True)
     assert not made.ready("train")
+
+
+def test_waiting_for_another_maker_gives_way_to_a_stop(made: Environments, uv: Path) -> None:
+    place = made.place("train")
+    place.parent.mkdir(parents=True)
+    with store.locked(place.with_name(place.name + ".lock")), pytest.raises(Cancelled):
+        made.ensure("train", gpu=False, say=lambda _: None, cancelled=lambda: True)
 
 
 def test_a_full_disk_is_told_before_the_installation(

@@ -12,6 +12,7 @@ from container.common.errors import DataError
 from launcher.cli.failures import translated
 from launcher.errors import AwsError, EngineError, NotFound, UnusableData
 from launcher.local import store
+from launcher.local.engines.commands import last_words
 
 
 def test_each_kind_of_error_has_its_status() -> None:
@@ -32,6 +33,31 @@ def test_aws_refusals_are_passed_on_with_a_remedy_where_one_is_known() -> None:
     assert str(translated(error)) == (
         "CreateModel was refused (ExpiredToken): expired; the credentials have expired; log in again."
     )
+
+
+def test_a_remedy_follows_a_whole_sentence_and_is_found_by_its_words() -> None:
+    taken = {"Code": "ValidationException", "Message": "Cannot create already existing model 'm'."}
+    assert str(translated(ClientError({"Error": taken}, "CreateModel"))) == (
+        "CreateModel was refused (ValidationException): Cannot create already existing model 'm'; "
+        "choose another --name, or delete that one first."
+    )
+
+
+def test_a_damaged_document_is_named_with_what_to_remove(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(EngineError, match=f"record.json is damaged .* remove the folder {tmp_path}"):
+        store.read_json(tmp_path / "record.json")
+
+
+def test_a_lock_does_not_bring_a_deleted_resource_back(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), store.locked(tmp_path / "gone" / "lock"):
+        pass
+    assert not (tmp_path / "gone").exists()
+
+
+def test_the_reason_is_not_what_a_client_says_of_its_help() -> None:
+    said = "docker: Error response from daemon: no GPU.\n\nRun 'docker run --help' for more information\n"
+    assert last_words(said) == "docker: Error response from daemon: no GPU."
 
 
 def test_a_document_that_cannot_be_written_leaves_the_old_one_and_names_itself(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from launcher.errors import EngineError
@@ -48,7 +51,30 @@ def run_patiently(
     return text
 
 
+@contextlib.contextmanager
+def locked_patiently(path: Path, *, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Hold ``path`` exclusively; another maker may hold it for minutes, and a stop request ends the wait.
+
+    Raises Cancelled.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if cancelled():
+                    raise Cancelled from None
+                time.sleep(0.1)
+        yield
+
+
+# What a client adds after the reason it was refused.
+_HINT = re.compile(r"(See|Run) '\S+ .*--help'")
+
+
 def last_words(text: str, *, lines: int = 1, longest: int = 600) -> str:
     """The last non-empty lines of a log, as the nearest thing to a reason."""
-    kept = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [line.strip() for line in text.splitlines() if line.strip() and not _HINT.match(line.strip())]
     return " ".join(kept[-lines:])[-longest:] or "it printed nothing"

@@ -21,9 +21,8 @@ from pathlib import Path
 
 from launcher.errors import EngineError
 from launcher.local.engines.base import Say
-from launcher.local.engines.commands import run_patiently
+from launcher.local.engines.commands import locked_patiently, run_patiently
 from launcher.local.settings import Settings
-from launcher.local.store import locked
 
 _LOCKS = {"train": ("train.txt",), "serve": ("serve.txt",), "serve-gpu": ("serve-gpu.txt",)}
 _JAVA_LOCK = "java.txt"
@@ -57,7 +56,7 @@ class Environments:
         if (place / _COMPLETE).is_file():
             return place
         say(f"Waiting for the {role} environment")
-        with locked(place.with_name(place.name + ".lock")):
+        with locked_patiently(place.with_name(place.name + ".lock"), cancelled=cancelled):
             if not (place / _COMPLETE).is_file():
                 self._make(place, _name(role, gpu), say, cancelled)
         return place

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from launcher.errors import EngineError
 from launcher.local.engines.base import Say
-from launcher.local.engines.commands import run_patiently
-from launcher.local.store import locked
+from launcher.local.engines.commands import locked_patiently, run_patiently
 
 TRAIN_IMAGE, SERVE_IMAGE, SERVE_GPU_IMAGE = "byoc-train", "byoc-serve", "byoc-serve-gpu"
 _OURS = {TRAIN_IMAGE: "train", SERVE_IMAGE: "serve", SERVE_GPU_IMAGE: "serve"}
@@ -48,7 +47,7 @@ def ensure_image(
     if present and label == digest:
         return
     # One builder at a time: the second finds the image fresh.
-    with locked(checkout / ".cache" / f"{image}.lock"):
+    with locked_patiently(checkout / ".cache" / f"{image}.lock", cancelled=cancelled):
         if _inspect(command, image) == (True, digest):
             return
         why = "its sources changed" if present else "once, some minutes"
