@@ -146,9 +146,15 @@ class Serving:
         return status
 
     def kill(self) -> None:
-        """End whatever a failed test left."""
-        if self.process.poll() is None:
-            for process in self.family()[::-1]:
+        """End whatever a failed test left: as one ends a server, and without asking when that fails."""
+        if self.process.poll() is not None:
+            return
+        family = self.family()
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            for process in family[::-1]:
                 process.kill()
             self.process.wait(10)
 
