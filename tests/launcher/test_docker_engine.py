@@ -16,6 +16,7 @@ from launcher.config.run import Endpoint, Training
 from launcher.doors import Door
 from launcher.errors import EngineError
 from launcher.local.engines import choose
+from launcher.local.engines.docker import mount_words
 from launcher.local.engines.images import ensure_image, sources_digest
 from launcher.local.settings import CHECKOUT, Settings
 from launcher.local.uris import to_uri
@@ -60,21 +61,30 @@ def test_a_job_runs_in_a_container_that_bears_its_name_and_is_removed(
     (run,) = calls(engine, "run")
     (name,) = flag(run, "--name")
     assert name.startswith("byoc-job-algo-1-") and run[-2:] == ["byoc-train", "train"]
-    assert flag(run, "--volume") == [
-        f"{state}/training-jobs/job/ml/algo-1:/opt/ml",
-        f"{images}:/opt/ml/input/data/train:ro",
-        f"{tmp_path}/ckpt:/opt/ml/checkpoints",
+    assert flag(run, "--mount") == [
+        f"type=bind,source={state}/training-jobs/job/ml/algo-1,target=/opt/ml",
+        f"type=bind,source={images},target=/opt/ml/input/data/train,readonly",
+        f"type=bind,source={tmp_path}/ckpt,target=/opt/ml/checkpoints",
     ]
     assert flag(run, "--shm-size") and "--gpus" not in run
     assert name in calls(engine, "rm")[-1]
 
 
-def test_values_of_variables_are_not_in_the_clients_arguments(
-    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path
+def test_variables_reach_the_container_and_neither_the_clients_arguments_nor_a_file_that_stays(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path, state: Path
 ) -> None:
-    ended(create("job", environment={"TOKEN": "hush"}))
+    given = {"TOKEN": "hush = #1", "LINES": "hush\nhush", "DOCKER_HOST": "hush"}
+    ended(create("job", "show", environment={"FAKE_MODE": "show", **given}))
+    log = (state / "training-jobs/job/logs/algo-1.log").read_text()
+    assert f"saw {json.dumps(given)}" in log
     (run,) = calls(engine, "run")
-    assert "TOKEN" in flag(run, "--env") and not [word for word in run if "hush" in word]
+    assert not [word for word in run if "hush" in word]
+    assert [p.name for p in (state / "training-jobs/job/logs").iterdir()] == ["algo-1.log"]
+
+
+def test_a_path_may_hold_colons_and_commas() -> None:
+    assert mount_words(Path("/a:b"), "/t") == "type=bind,source=/a:b,target=/t"
+    assert mount_words(Path("/a,b"), "/t", read_only=True) == 'type=bind,"source=/a,b",target=/t,readonly'
 
 
 def test_several_instances_are_containers_on_a_network_of_their_own(
@@ -82,7 +92,7 @@ def test_several_instances_are_containers_on_a_network_of_their_own(
 ) -> None:
     assert ended(create("job", instance_count=2))["TrainingJobStatus"] == "Completed"
     runs = calls(engine, "run")
-    assert [flag(run, "--hostname") for run in runs] == [["algo-1"], ["algo-2"]]
+    assert sorted(flag(run, "--hostname") for run in runs) == [["algo-1"], ["algo-2"]]
     assert len({flag(run, "--network")[0] for run in runs}) == 1
     assert [call[1] for call in calls(engine, "network")] == ["create", "rm"]
     told = json.loads((state / "training-jobs/job/ml/algo-2/input/config/resourceconfig.json").read_text())

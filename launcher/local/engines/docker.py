@@ -7,7 +7,9 @@ attached, so that the container's output goes straight into the job's log and it
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -78,8 +80,13 @@ class DockerRun:
         _remove(self._command, self._names.values(), "")
         if self._network:
             _call(self._command, "network", "create", self._network)
-        environment = {**os.environ, **self._workload.environment}
+        # Docker takes a file's values as they stand, a line each; only one of several lines has to go through the
+        # client's own environment, which `sudo` would empty, and in which PATH or DOCKER_HOST mean the client.
+        given = self._workload.environment
+        environment = {**os.environ, **{name: value for name, value in given.items() if "\n" in value}}
         for host in self._names:
+            lines = [f"{name}={value}\n" for name, value in given.items() if "\n" not in value]
+            write_private(self._environment_file(host), "".join(lines))
             with self._workload.logs[host].open("ab") as log:
                 self._clients[host] = subprocess.Popen(
                     self._argv(host), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -118,17 +125,23 @@ class DockerRun:
             if client.poll() is None:
                 client.kill()
                 client.wait()
+        for host in self._names:
+            self._environment_file(host).unlink(missing_ok=True)
         self._own_files()
+
+    def _environment_file(self, host: str) -> Path:
+        return self._workload.logs[host].with_suffix(".environment")
 
     def _argv(self, host: str) -> list[str]:
         work = self._workload
         argv = [*self._command, "run", "--name", self._names[host], "--hostname", host, "--shm-size", SHARED_MEMORY]
-        argv += ["--volume", f"{work.folders[host]}:/opt/ml"]
+        argv += ["--mount", mount_words(work.folders[host], "/opt/ml")]
         for mount in work.mounts:
-            argv += ["--volume", f"{mount.source}:{mount.target}" + (":ro" if mount.read_only else "")]
-        # Names only: the values go through the client's environment, where `ps` does not show them.
-        for name in work.environment:
-            argv += ["--env", name]
+            argv += ["--mount", mount_words(mount.source, mount.target, read_only=mount.read_only)]
+        # No values here: `ps` would show them.
+        argv += ["--env-file", str(self._environment_file(host))]
+        for name, value in work.environment.items():
+            argv += ["--env", name] if "\n" in value else []
         if work.gpu:
             argv += ["--gpus", "all"]
         if work.role == "serve":
@@ -149,9 +162,24 @@ class DockerRun:
         for folder in folders:
             if any(path.lstat().st_uid != os.getuid() for path in folder.rglob("*")):
                 _ask(
-                    self._command, "run", "--rm", "--volume", f"{folder}:/mine", "--entrypoint", "chown",
+                    self._command, "run", "--rm", "--mount", mount_words(folder, "/mine"), "--entrypoint", "chown",
                     self._workload.image, "-R", f"{os.getuid()}:{os.getgid()}", "/mine",
                 )  # fmt: skip
+
+
+def mount_words(source: Path, target: str, *, read_only: bool = False) -> str:
+    """The value of ``--mount``: a CSV line, so that a path may hold the colons that ``--volume`` splits at."""
+    line = io.StringIO()
+    words = ["type=bind", f"source={source}", f"target={target}", *(["readonly"] if read_only else [])]
+    csv.writer(line, lineterminator="").writerow(words)
+    return line.getvalue()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that no other user may read."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _remove(command: Sequence[str], containers: Any, network: str) -> None:

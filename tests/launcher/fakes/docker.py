@@ -4,6 +4,7 @@ FAKE_DOCKER names the folder where it keeps its containers (a file each, holding
 (calls.txt) and images (image files, each holding the label).
 """
 
+import csv
 import json
 import os
 import signal
@@ -60,10 +61,15 @@ elif verb == "rm":
     for name in arguments[3:]:
         end(name, signal.SIGKILL)
 elif verb == "run":
-    volumes = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--volume"]
-    base = next(v.rpartition(":")[0] for v in volumes if v.endswith(":/opt/ml"))
+    rows = csv.reader(arguments[i + 1] for i, word in enumerate(arguments) if word == "--mount")
+    mounts = [dict(word.partition("=")[::2] for word in row) for row in rows]
+    base = next(mount["source"] for mount in mounts if mount["target"] == "/opt/ml")
     role = arguments[-1]
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": base, "SERVE_BIND_HOST": "127.0.0.1"}
+    given = dict(line.partition("=")[::2] for line in Path(value("--env-file")).read_text().splitlines())
+    given |= {name: os.environ[name] for i, name in enumerate(arguments) if arguments[i - 1] == "--env"}
+    # Of the client's own environment a container has nothing; the engine folder is the stand-in's own need.
+    environment = {"PATH": os.environ["PATH"], "FAKE_DOCKER": str(home), **given,
+                   "SAGEMAKER_BASE_DIR": base, "SERVE_BIND_HOST": "127.0.0.1"}  # fmt: skip
     if role == "serve":
         import socket
 

@@ -36,6 +36,8 @@ if mode in ("wait", "stubborn"):
         print(f"child {child.pid}", flush=True)
     print("waiting", flush=True)
     time.sleep(300)
+if mode == "show":
+    print("saw", json.dumps({name: os.environ.get(name) for name in ("TOKEN", "LINES", "DOCKER_HOST")}), flush=True)
 if mode == "fail":
     (base / "output").mkdir(exist_ok=True)
     (base / "output/failure").write_text("The learning rate is too high; lower --lr.")
