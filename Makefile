@@ -1,6 +1,6 @@
 # make demo   from nothing to a served classifier that has answered for a picture
 # make test   lint and every test; with a Docker engine up, the two images too
-.PHONY: demo test lint lock docs clean
+.PHONY: help install demo test lint lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -39,6 +39,6 @@ docs: .venv-dev/.made
 lock: .venv-dev/.made
 	scripts/lock
 
-# make clean   everything made here: environments, caches, local jobs
+# make clean   remove what was made here: environments, caches, local jobs with their models
 clean:
 	rm -rf .venv .venv-dev .cache .sagemaker demo-data .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,9 @@ def fingers(destination: Path, train: int, test: int, size: int, seed: int) -> N
     say(f"Drawing {train} training and {test} test pictures")
     generate_fingers(destination, train=train, test=test, seed=seed, size=size)
     click.echo(str(destination))
-    suggest(f"launch.py data prepare {destination} {destination}-prepared")
+    place = shlex.quote(str(destination))
+    prepared = shlex.quote(f"{destination}-prepared")
+    suggest(f"launch.py data prepare {place} {prepared}")
 
 
 @command.command("prepare", cls=Verb)
@@ -67,7 +70,7 @@ def prepare(
         seed=seed,
     )  # fmt: skip
     report(prepared, as_json=as_json)
-    suggest(f"launch.py train --local --data {destination}")
+    suggest(f"launch.py train --local --data {shlex.quote(str(destination))}")
 
 
 def report(prepared: Prepared, *, as_json: bool = False) -> None:

@@ -25,7 +25,7 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
         except NotFound:
             gone = []
         if gone:
-            forget_config(name, where)
+            forget_config("endpoints", name, where)
             click.echo("deleted " + ", ".join(gone))
             return
     _delete_job(where, name, yes=yes)
@@ -50,7 +50,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
             f"Delete the training job {name} ({status}) with its log and working files?", abort=True, err=True
         )
     door.sagemaker.delete_training_job(TrainingJobName=name)
-    forget_config(name, where)
+    forget_config("training-jobs", name, where)
     click.echo(f"deleted training job {name}")
     model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if model:

@@ -39,7 +39,7 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     began = time.monotonic()
     where = DoorWords(local=local, state=state, region=None, profile=None)
     with _terminated_as_interrupted():
-        prepared = _data(data, train_count)
+        prepared = demo_data(data, train_count)
         door = where.open(starts=True)
         job = _train(door, where, prepared)
         picture = _a_picture(prepared)
@@ -68,21 +68,30 @@ def _terminated_as_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _data(data: Path, train_count: int) -> Path:
-    """The prepared splits, made when missing."""
+def demo_data(data: Path, train_count: int) -> Path:
+    """The prepared splits in the folder ``data``, made when missing; all or nothing, and in nobody else's folder."""
+    import os
+    import shutil
+
     from launcher.cli.console import say
     from launcher.cli.data import report
     from launcher.data import generate_fingers, prepare
+    from launcher.errors import ConfigError
 
-    drawn, prepared = data / "drawn", data / "prepared"
-    if not (prepared / "statistics.json").is_file():
-        import shutil
-
-        for half_made in (drawn, prepared):
-            shutil.rmtree(half_made, ignore_errors=True)
-        say(f"Drawing {train_count} training pictures of hands into {data}")
-        generate_fingers(drawn, train=train_count, test=train_count // 4, seed=0)
-        report(prepare(drawn, prepared, validation_fraction=0.2, test_fraction=0.15, seed=0))
+    prepared = data / "prepared"
+    if (prepared / "statistics.json").is_file():
+        return prepared
+    if data.exists() and any(data.iterdir()):
+        raise ConfigError(f"{data} holds something else than the demo pictures; give another folder with --data.")
+    say(f"Drawing {train_count} training pictures of hands into {data}")
+    half_made = data.absolute().with_name(f".{data.absolute().name}.{os.getpid()}")
+    try:
+        generate_fingers(half_made / "drawn", train=train_count, test=train_count // 4, seed=0)
+        report(prepare(half_made / "drawn", half_made / "prepared", validation_fraction=0.2, test_fraction=0.15))
+        half_made.rename(data)
+    except BaseException:
+        shutil.rmtree(half_made, ignore_errors=True)
+        raise
     return prepared
 
 
@@ -97,9 +106,9 @@ def _train(door: Door, where: DoorWords, data: Path) -> str:
 
     config = training_config(TrainWords(data=str(data)), load_preset(PRESET), Place(door="local", state=where.state))
     assert config.training is not None
-    save_config(config, where)
     say(f"Training job {config.training.name}")
     name = training.start(door, config.training)
+    save_config(config, where)
     try:
         description = follow(training.watch(door, name))
     except BaseException:

@@ -49,7 +49,7 @@ def command(
 
     from launcher import requests
     from launcher.cli.console import print_json
-    from launcher.cli.running import run_endpoint, save_config
+    from launcher.cli.running import run_endpoint
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
     from launcher.config.words import DeployWords, Place, endpoint_name, fresh_name
@@ -83,5 +83,4 @@ def command(
         )
         return
     door = where.open(starts=True)
-    save_config(config, where)
-    run_endpoint(door, config.endpoint, where, wait=not no_wait, as_json=as_json)
+    run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)

@@ -58,12 +58,12 @@ def _endpoint_log(where: DoorWords, name: str, *, follow: bool) -> None:
         raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.") from exc
     follower = LogFollower.of_endpoint(door.logs, name)
     while True:
+        try:
+            status = endpoints.describe(door, name)["EndpointStatus"]
+        except NotFound:
+            return
         for line in follower.lines():
             click.echo(line)
-        if not follow:
+        if not follow or status == "Failed":
             return
-        try:
-            endpoints.describe(door, name)
-            time.sleep(door.interval)
-        except (NotFound, KeyboardInterrupt):
-            return
+        time.sleep(door.interval)

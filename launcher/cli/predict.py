@@ -52,16 +52,19 @@ def command(
         door, name, chosen, content_type=content_type, accept=accept, top_k=top_k, explain=explain
     )
     shown: list[Answer] = []
-    for answer in answers:
-        if answer.content_type != "application/json":
-            sys.stdout.buffer.write(answer.payload)
-            continue
-        shown.append(answer)
-        if explain:
-            _write_explanations(answer, explain_to)
-    sys.stdout.flush()
-    if shown:
-        _print(shown, as_json=as_json)
+    try:
+        for answer in answers:
+            if answer.content_type != "application/json":
+                sys.stdout.buffer.write(answer.payload)
+                continue
+            shown.append(answer)
+            if explain:
+                _write_explanations(answer, explain_to)
+    finally:
+        # A picture that is refused does not take with it what was said of those before it.
+        sys.stdout.flush()
+        if shown:
+            _print(shown, as_json=as_json)
 
 
 def _print(answers: list[Answer], *, as_json: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -14,38 +15,40 @@ from launcher.errors import INTERRUPTED
 from launcher.verbs import endpoints, training
 
 if TYPE_CHECKING:
-    from launcher.config import Endpoint, RunConfig, Training
+    from launcher.config import RunConfig
     from launcher.doors import Door
 
 
 def place_words(where: DoorWords) -> str:
     """The options that lead back to the same place: none when it is the usual one."""
-    words = f" --state {where.state}" if where.state != Path(".sagemaker") else ""
+    words = f" --state {shlex.quote(str(where.state))}" if where.state != Path(".sagemaker") else ""
     words += f" --region {where.region}" if where.region else ""
     return words + (f" --profile {where.profile}" if where.profile else "")
 
 
 def save_config(config: RunConfig, where: DoorWords) -> None:
     """Keep what was asked for beside what came of it."""
-    part = config.training or config.endpoint
-    assert part is not None
-    place = _config_place(part.name, where)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for kind, part in (("training-jobs", config.training), ("endpoints", config.endpoint)):
+        if part is not None:
+            place = _config_place(kind, part.name, where)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def forget_config(name: str, where: DoorWords) -> None:
+def forget_config(kind: Literal["training-jobs", "endpoints"], name: str, where: DoorWords) -> None:
     """What was asked for goes with what came of it."""
-    _config_place(name, where).unlink(missing_ok=True)
+    _config_place(kind, name, where).unlink(missing_ok=True)
 
 
-def _config_place(name: str, where: DoorWords) -> Path:
-    return where.state / "configs" / f"{name}.json"
+def _config_place(kind: str, name: str, where: DoorWords) -> Path:
+    return where.state / "configs" / kind / f"{name}.json"
 
 
-def run_training(door: Door, config: Training, where: DoorWords, *, wait: bool, as_json: bool) -> None:
+def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:
     """Start a job, follow it to its end, print what came of it; raises JobFailed or JobStopped."""
-    name = training.start(door, config)
+    assert config.training is not None
+    name = training.start(door, config.training)
+    save_config(config, where)
     back = place_words(where)
     if not wait:
         click.echo(name)
@@ -73,9 +76,11 @@ def report_training(description: training.Description, *, as_json: bool) -> None
     say(f"Completed in {span(description.get('TrainingTimeInSeconds', 0))}.")
 
 
-def run_endpoint(door: Door, config: Endpoint, where: DoorWords, *, wait: bool, as_json: bool) -> None:
+def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:
     """Make an endpoint and wait until it answers; raises JobFailed when it does not come up."""
-    name = endpoints.deploy(door, config)
+    assert config.endpoint is not None
+    name = endpoints.deploy(door, config.endpoint)
+    save_config(config, where)
     back = place_words(where)
     if not wait:
         click.echo(name)

@@ -103,11 +103,10 @@ def command(where: DoorWords, preset: str | None, dry_run: bool, no_wait: bool, 
         print_json(request)
         return
     door = where.open(starts=True)
-    from launcher.cli.running import run_training, save_config
+    from launcher.cli.running import run_training
 
     shown = ", ".join(f"{name}={value}" for name, value in config.training.hyperparameters.items())
     say(f"Training job {config.training.name}: {shown or 'the default hyperparameters'}")
     for name, uri in config.training.channels.items():
         say(f"  channel {name}: {uri}")
-    save_config(config, where)
-    run_training(door, config.training, where, wait=not no_wait, as_json=as_json)
+    run_training(door, config, where, wait=not no_wait, as_json=as_json)

@@ -118,7 +118,8 @@ def _assign(
     for _, members in sorted(by_class.items()):
         order = [members[i] for i in rng.permutation(len(members))]
         for split, part in missing.items():
-            take = round(len(members) * part)
+            # One picture at least stays to train on, however small the class.
+            take = min(round(len(members) * part), len(order) - 1)
             splits[split] += order[:take]
             order = order[take:]
         splits[TRAIN] += order

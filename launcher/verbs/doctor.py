@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -78,7 +79,7 @@ def _environments(settings: Settings) -> Iterator[Finding]:
     folder = settings.cache / "envs"
     stale = [p for p in folder.iterdir() if p.is_dir() and p not in used] if folder.is_dir() else []
     if stale:
-        yield Finding("old environments", False, f"no longer used, rm -r {' '.join(map(str, stale))} frees the disk")
+        yield Finding("old environments", False, f"no longer used, rm -r {shlex.join(map(str, stale))} frees the disk")
 
 
 def _java() -> Finding:

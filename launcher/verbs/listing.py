@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from launcher.doors import Door
+from launcher.verbs.training import ENDED
 
 
 def everything(door: Door, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -24,7 +25,10 @@ def everything(door: Door, *, limit: int = 100) -> list[dict[str, Any]]:
 
 def _row(kind: str, summary: dict[str, Any], name: str, status: str) -> dict[str, Any]:
     created: datetime = summary["CreationTime"]
-    ended: datetime = summary.get("TrainingEndTime") or datetime.now(UTC)
+    # A job that failed before it trained has no end of training.
+    ended: datetime = summary.get("TrainingEndTime") or (
+        summary.get("LastModifiedTime", created) if status in ENDED else datetime.now(UTC)
+    )
     return {
         "kind": kind,
         "name": name,

@@ -126,8 +126,8 @@ def stop(door: Door, name: str) -> str:
 def artifact(description: Description) -> str:
     """Where the job's model.tar.gz lies. Raises JobFailed when there is none."""
     uri = str(description.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""))
-    if not uri:
-        status = description["TrainingJobStatus"]
+    status = description["TrainingJobStatus"]
+    if not uri or status not in ENDED:
         raise JobFailed(
             f"Training job {description['TrainingJobName']} is {status} and has left no model; "
             "wait for it (`launch.py logs JOB -f`), or choose a completed one."

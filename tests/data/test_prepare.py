@@ -59,6 +59,12 @@ def test_missing_splits_are_stratified_and_seeded(tmp_path: Path) -> None:
     assert listing(first) == listing(again) != listing(other)
 
 
+def test_the_smallest_class_keeps_a_picture_to_train_on(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 2, "bees": 20})
+    made = run(source, tmp_path / "out", validation_fraction=0.5, test_fraction=0.4)
+    assert made.counts["train"]["ants"] == 1
+
+
 def test_a_duplicate_stays_on_the_held_out_side_and_is_reported(tmp_path: Path) -> None:
     source = class_folders(tmp_path / "in" / "train", {"ants": 10, "bees": 10}).parent
     class_folders(source / "val", {"ants": 3})  # equal to the first three training ants

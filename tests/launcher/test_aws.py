@@ -254,6 +254,19 @@ def test_status_lists_endpoints_and_jobs_over_several_pages(account: Account) ->
     assert rows[1]["seconds"] == 120
 
 
+def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) -> None:
+    job = {"TrainingJobName": "a", "TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Failed",
+           "LastModifiedTime": NOW + timedelta(seconds=9)}  # fmt: skip
+    account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [job]})
+    assert listing.everything(account.door)[0]["seconds"] == 9
+
+
+def test_a_running_jobs_model_is_not_served_though_its_place_is_known() -> None:
+    with pytest.raises(JobFailed, match="is InProgress and has left no model"):
+        training.artifact(described("InProgress", "Training", "x"))
+
+
 def test_missing_region_profile_and_credentials_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)

@@ -46,7 +46,7 @@ def launch(variables: dict[str, str]) -> Launch:
     def run(*words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "launch.py", *map(str, words)]
         return subprocess.run(
-            argv, cwd=CHECKOUT, capture_output=True, text=True, env={**variables, **extra}, timeout=60
+            argv, cwd=CHECKOUT, capture_output=True, text=True, env={**variables, **extra}, timeout=300
         )
 
     return run
@@ -98,13 +98,20 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert launch("status", "bees").returncode == 3
 
 
-def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path, tmp_path: Path) -> None:
+def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path, tmp_path: Path, state: Path) -> None:
     assert launch("deploy", "--local", "process", "--model", model, "--name", "e").returncode == 0
     (tmp_path / "bad.png").write_bytes(b"bad")
-    refused = launch("predict", "e", tmp_path / "bad.png")
+    (tmp_path / "a.png").write_bytes(b"picture")
+    refused = launch("predict", "e", tmp_path / "a.png", tmp_path / "bad.png")
     assert refused.returncode == 7
+    assert "a.png" in refused.stdout, "the answer that came before is shown"
     assert refused.stderr.endswith("bad.png: the endpoint answered 400: These bytes are no image.\n")
+    again = launch("deploy", "--local", "process", "--model", model, "--name", "e", "--env", "A=b")
+    assert again.returncode == 8 and "choose another --name" in again.stderr
+    saved = json.loads((state / "configs/endpoints/e.json").read_text())
+    assert saved["endpoint"]["environment"] == {}, "what was refused replaced what runs"
     launch("delete", "e")
+    assert not (state / "configs/endpoints/e.json").exists()
 
 
 def test_a_failed_job_ends_with_its_reason_and_status_5(launch: Launch, images: Path) -> None:
@@ -206,7 +213,7 @@ def test_ctrl_c_lets_go_of_a_job_and_says_how_to_come_back(
     wait(lambda: (state / "training-jobs/j/logs/algo-1.log").exists() and "waiting" in launch("logs", "j").stdout)
     os.killpg(process.pid, signal.SIGINT)
     seen = _read_all(screen)
-    assert process.wait(timeout=20) == 130
+    assert process.wait(timeout=120) == 130
     assert process.stdout is not None
     process.stdout.close()
     assert "train 2/2" in seen and "loss 0.500" in seen
