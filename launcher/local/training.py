@@ -99,7 +99,7 @@ class TrainingCalls:
         )
 
     def list_training_jobs(self, **request: Any) -> Response:
-        """Summaries, newest first, paged."""
+        """Summaries, oldest first unless SortOrder says otherwise (AWS's default for jobs alone), paged."""
         check(_SERVICE, "ListTrainingJobs", request)
         rows = []
         for name in self.store.names(store.TRAINING_JOBS):
@@ -109,7 +109,7 @@ class TrainingCalls:
             kept = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
                     "SecondaryStatus")  # fmt: skip
             rows.append({"TrainingJobName": name, **{key: record[key] for key in kept if key in record}})
-        return page(rows, request, "TrainingJobSummaries")
+        return page(rows, request, "TrainingJobSummaries", order="Ascending")
 
     def stop_training_job(self, **request: Any) -> Response:
         """Ask a job to stop: SIGTERM, time for a last checkpoint, then SIGKILL."""

@@ -88,8 +88,11 @@ def arn(resource: str, name: str) -> str:
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}/{name}"
 
 
-def page(rows: list[dict[str, Any]], request: Request, key: str, *, default: int = 10) -> dict[str, Any]:
-    """One page of ``rows``: filtered, sorted and cut as the List operations do."""
+_PAGE = 10
+
+
+def page(rows: list[dict[str, Any]], request: Request, key: str, *, order: str = "Descending") -> dict[str, Any]:
+    """One page of ``rows``, filtered, sorted (``order`` is the operation's default) and cut as by AWS."""
     part = request.get("NameContains", "").lower()
     name_of = next((k for k in (rows[0] if rows else {}) if k.endswith("Name")), "Name")
     rows = [row for row in rows if part in row[name_of].lower()]
@@ -101,9 +104,9 @@ def page(rows: list[dict[str, Any]], request: Request, key: str, *, default: int
     status_of = next((k for k in (rows[0] if rows else {}) if k.endswith("Status") and k != "SecondaryStatus"), "")
     rows = [row for row in rows if not status or row[status_of] == status]
     by = {"Name": name_of, "Status": status_of}.get(request.get("SortBy", ""), "CreationTime")
-    rows = sorted(rows, key=lambda row: row[by], reverse=request.get("SortOrder", "Descending") == "Descending")
+    rows = sorted(rows, key=lambda row: row[by], reverse=request.get("SortOrder", order) == "Descending")
     start = int(request.get("NextToken") or 0)
-    end = start + int(request.get("MaxResults", default))
+    end = start + int(request.get("MaxResults", _PAGE))
     more = {"NextToken": str(end)} if end < len(rows) else {}
     return response({key: rows[start:end], **more})
 

@@ -27,7 +27,7 @@ FAKES = Path(__file__).parent / "fakes"
 COMMANDS = {role: (sys.executable, str(FAKES / f"{role}.py")) for role in ("train", "serve")}
 
 
-def wait(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+def wait(condition: Callable[[], Any], *, seconds: float = 120.0) -> Any:
     """Poll until ``condition`` is true; its value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -65,7 +65,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "state"
     yield folder
     try:
-        wait(lambda: not processes_under(folder), seconds=10.0)
+        wait(lambda: not processes_under(folder), seconds=30.0)
     except AssertionError:
         left = processes_under(folder)
         for pid in left:

@@ -238,6 +238,10 @@ def test_lists_are_filtered_sorted_and_paged(door: Door, create: Create, ended: 
     assert [row["TrainingJobName"] for row in second["TrainingJobSummaries"]] == ["a-2"]
     assert "NextToken" not in second
     assert door.sagemaker.list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"] == []
+    # AWS's default, for training jobs alone.
+    assert [row["TrainingJobName"] for row in door.sagemaker.list_training_jobs()["TrainingJobSummaries"]] == [
+        "a-1", "a-2", "b-1",
+    ]  # fmt: skip
 
 
 def test_a_running_job_is_not_deleted_and_an_ended_one_is(

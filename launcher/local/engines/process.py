@@ -99,11 +99,14 @@ class ProcessEngine:
         return [str(binaries / "python"), "-P", "-m", "container.serve.start"]
 
     def _role_environment(self, workload: Workload, port: int | None) -> dict[str, str]:
-        place = self._environments.place(workload.role, gpu=workload.gpu)
-        path = {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+        if workload.role in self._settings.commands:
+            path, java = {}, {}
+        else:
+            place = self._environments.place(workload.role, gpu=workload.gpu)
+            java = self._environments.java(place) if workload.role == "serve" else {}
+            path = {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
         if workload.role == "train":
             return {**path, "SAGEMAKER_TRAINING_MODULE": "container.train.entry:main"}
-        java = {} if workload.role in self._settings.commands else self._environments.java(place)
         return {**path, **java, "SAGEMAKER_BIND_TO_PORT": str(port), "SERVE_BIND_HOST": "127.0.0.1"}
 
 
