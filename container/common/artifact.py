@@ -135,7 +135,7 @@ def _checked(raw: Any, path: Path) -> Manifest:
         tuples = {k: tuple(raw[k]) for k in ("head", "dropout", "classes", "mean", "std")}
         explanation = Explanation(tuple(raw.get("explanation", {}).get("tail", ())))
         manifest = Manifest(**{**raw, **tuples, "explanation": explanation})
-    except (TypeError, KeyError) as exc:
+    except (TypeError, KeyError, AttributeError) as exc:
         raise ArtifactError(f"The manifest {path} is incomplete ({exc}); export the model again.") from exc
     _check_values(manifest, path)
     return manifest

@@ -55,6 +55,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         ({"inference_precision": "f64"}, "f64"),
         ({"image_size": "big"}, "image size"),
         ({"mean": None}, "incomplete"),
+        ({"explanation": None}, "incomplete"),
     ],
 )
 def test_what_is_not_understood_is_named(tmp_path: Path, change: dict[str, object], said: str) -> None:

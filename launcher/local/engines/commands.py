@@ -23,7 +23,6 @@ def run_patiently(
     what: str,
     environment: Mapping[str, str],
     cancelled: Callable[[], bool],
-    folder: Path | None = None,
 ) -> str:
     """Run a command to its end and return what it printed (also kept on our own stderr).
 
@@ -32,7 +31,7 @@ def run_patiently(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment),
-            cwd=folder, start_new_session=True,
+            start_new_session=True,
         )  # fmt: skip
         try:
             while process.poll() is None:
