@@ -21,7 +21,7 @@ from typing import Any
 from container.common import telemetry
 from container.common.errors import ContainerError, first_line
 from container.common.hyperparameters import Hyperparameters, parse
-from container.train import outputs
+from container.train import storage
 from container.train.console import Console
 from container.train.paths import Paths
 from container.train.stopping import STOPPED_STATUS, JobStopped, StopSignal
@@ -39,9 +39,12 @@ def main() -> None:
     exits with status 1 and prints no traceback.
     """
     paths = Paths.from_environment()
-    raw = raw_hyperparameters(paths)
+    # The toolkit writes into output/ without making it, and then exits with status 0 when it cannot.
+    for folder in (paths.output, paths.model):
+        folder.mkdir(parents=True, exist_ok=True)
     for old in (paths.failure, paths.success):
         old.unlink(missing_ok=True)
+    raw = raw_hyperparameters(paths)
     if "sagemaker_program" in raw or os.environ.get("SAGEMAKER_PROGRAM"):
         _hand_over(paths)
         return
@@ -135,7 +138,7 @@ def print_configuration(paths: Paths, hyperparameters: Hyperparameters) -> None:
     """Print every hyperparameter and keep them with the run."""
     values = hyperparameters.strings()
     Console().say("hyperparameters: " + " ".join(f"{name}={value!r}" for name, value in values.items()))
-    outputs.write_json(paths.output / "config.json", values)
+    storage.write_text(paths.output / "config.json", json.dumps(values, indent=2) + "\n")
 
 
 def run_here(paths: Paths, hyperparameters: Hyperparameters, stop: StopSignal) -> None:

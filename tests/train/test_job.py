@@ -16,7 +16,6 @@ from container.train import job
 from tests.train.jobs import Jobs, losses
 from tests.train.places import QUICK, image_folder
 
-
 # The quick network learns too slowly to show that training works.
 LEARNING = {"model": "resnet18", "epochs": "6", "lr": "0.002", "schedule": "onecycle"}
 
