@@ -44,7 +44,7 @@ class _Exported(nn.Module):
             self._hook = feature_map.module.register_forward_hook(self._catch)
 
     def _catch(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
-        self._caught.append(output)
+        self._caught.append(output.clone())
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         self._caught.clear()

@@ -36,7 +36,8 @@ def last_feature_map(network: Network, pixels: Tensor) -> FeatureMap | None:
 
     def watch(module: nn.Module, _inputs: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-            seen.append((module, output))
+            # A copy: DenseNet goes on with an in-place ReLU.
+            seen.append((module, output.clone()))
 
     inside = {id(m) for m in network.normalize.modules()}
     hooks = [m.register_forward_hook(watch) for m in network.net.modules() if id(m) not in inside]

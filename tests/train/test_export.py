@@ -1,0 +1,241 @@
+"""Export: which precision is kept, what the files hold, and that a folder is a whole model or none."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+
+from container.common.artifact import FEATURE_MAP, LOGITS, PIXELS, Manifest, read_manifest
+from container.common.errors import ArtifactError, StorageError
+from container.network import Design, Network, build, from_artifact
+from container.train import conversion, export, storage
+from container.train.console import Console
+from container.train.export import Candidate, Proof
+from container.train.stopping import JobStopped, StopSignal
+from container.train.tail import last_feature_map, replay
+from tests.train.jobs import Jobs
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+SIZE = 64
+
+
+def network(architecture: str = "resnet18", head: tuple[int, ...] = ()) -> Network:
+    torch.manual_seed(0)
+    return build(Design(architecture=architecture, head=head, class_count=4, image_size=SIZE)).eval()
+
+
+def manifest(architecture: str = "resnet18", head: tuple[int, ...] = ()) -> Manifest:
+    return Manifest(
+        architecture=architecture,
+        head=head,
+        dropout=(0.0,),
+        classes=("a", "b", "c", "d"),
+        image_size=SIZE,
+        resize="squash",
+        channels=3,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        precision="fp32",
+    )
+
+
+def proof(count: int = 12, size: int = SIZE) -> Proof:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return Proof(calibration=pixels, validation=pixels, labels=np.arange(count, dtype=np.int64) % 4)
+
+
+def exported(folder: Path, net: Network, *, precision: str, head: tuple[int, ...] = ()) -> tuple[Manifest, str]:
+    log = io.StringIO()
+    found = export.export(
+        net,
+        manifest(head=head),
+        proof(),
+        folder,
+        precision=precision,
+        console=Console(stream=log),
+        stop=StopSignal(),
+    )
+    return found, log.getvalue()
+
+
+def test_auto_tries_all_precisions_and_reports_them(tmp_path: Path) -> None:
+    net = network(head=(8,))
+    found, log = exported(tmp_path / "model", net, precision="auto", head=(8,))
+    assert set(found.precisions) >= {"fp32", "int8"}
+    assert ("bf16" in found.precisions) is conversion.processor_has_bf16()
+    assert all(set(row) == {"validation_accuracy", "latency_ms"} for row in found.precisions.values())
+    assert "exported precision: " in log
+    assert "(fp32 " in log
+    assert read_manifest(tmp_path / "model") == found
+    assert found.versions["openvino"].startswith("2026")
+    again = from_artifact(tmp_path / "model", found)
+    images = torch.from_numpy(proof().validation)
+    with torch.no_grad():
+        torch.testing.assert_close(again(images), net(images))
+
+
+@pytest.mark.parametrize(("precision", "holds", "computes"), [("fp32", "fp32", "f32"), ("bf16", "fp32", "bf16")])
+def test_a_precision_that_is_asked_for_is_kept(tmp_path: Path, precision: str, holds: str, computes: str) -> None:
+    found, _ = exported(tmp_path / "model", network(), precision=precision)
+    assert (found.precision, found.inference_precision) == (holds, computes)
+    assert "int8" not in found.precisions, "what cannot be chosen is not tried"
+
+
+def test_int8_files_are_int8_inside(tmp_path: Path) -> None:
+    found, _ = exported(tmp_path / "model", network(), precision="int8")
+    assert found.precision == "int8"
+    model = ov.Core().read_model(tmp_path / "model" / "model.xml")
+    assert any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
+    assert any(op.get_type_name() == "Constant" and op.get_element_type() == ov.Type.i8 for op in model.get_ops())
+    assert (tmp_path / "model" / "model.bin").stat().st_size < 15_000_000, "fp32 takes 45 MB"
+
+
+def test_the_file_has_the_contracts_names_and_takes_any_number_of_images(tmp_path: Path) -> None:
+    exported(tmp_path / "model", network(), precision="fp32")
+    model = ov.Core().read_model(tmp_path / "model" / "model.xml")
+    (pixels,) = model.inputs
+    assert pixels.any_name == PIXELS
+    assert pixels.element_type == ov.Type.u8
+    assert str(pixels.partial_shape) == f"[?,{SIZE},{SIZE},3]"
+    assert [o.any_name for o in model.outputs] == [LOGITS, FEATURE_MAP]
+    compiled = ov.Core().compile_model(model, "CPU")
+    for count in (1, 5):
+        assert compiled([proof(count).validation])[LOGITS].shape == (count, 4)
+
+
+def candidate(name: str, accuracy: float) -> Candidate:
+    return Candidate(name, Path(name), "int8" if name == "int8" else "fp32", "f32", accuracy, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "wanted", "chosen"),
+    [
+        ({"fp32": 0.98, "bf16": 0.98, "int8": 0.9771}, "auto", "int8"),
+        ({"fp32": 0.98, "bf16": 0.9771, "int8": 0.9769}, "auto", "bf16"),
+        ({"fp32": 0.98, "bf16": 0.97, "int8": 0.96}, "auto", "fp32"),
+        ({"fp32": 0.98, "int8": 0.96}, "auto", "fp32"),
+        ({"fp32": 0.98, "int8": 0.2}, "int8", "int8"),
+        ({"fp32": 0.98, "bf16": 0.2}, "bf16", "bf16"),
+    ],
+)
+def test_auto_keeps_the_cheapest_precision_that_loses_no_more_than_allowed(
+    accuracies: dict[str, float], wanted: str, chosen: str
+) -> None:
+    tried = [candidate(name, accuracy) for name, accuracy in accuracies.items()]
+    assert export._choose(tried, wanted).name == chosen
+
+
+TAILS = {
+    "resnet18": ("avgpool", "linear:fc.linear0"),
+    "densenet121": ("relu", "avgpool", "linear:classifier.linear0"),
+    "vgg11": ("flatten", "linear:classifier.0", "relu", "linear:classifier.3", "relu", "linear:classifier.6.linear0"),
+    "squeezenet1_1": ("avgpool", "linear:classifier.2.linear0"),
+    "mobilenet_v2": ("avgpool", "linear:classifier.1.linear0"),
+    "swin_t": ("avgpool", "linear:head.linear0"),
+    # A token is no map, and a hard swish or a layer norm after pooling no step of a tail.
+    "vit_b_16": None,
+    "mobilenet_v3_small": None,
+    "convnext_tiny": None,
+}
+
+
+@pytest.mark.parametrize("architecture", TAILS)
+def test_the_tail_from_feature_map_to_logits_is_found_where_there_is_one(architecture: str) -> None:
+    net = network(architecture)
+    pixels = torch.from_numpy(proof(3).validation)
+    found = last_feature_map(net, pixels)
+    assert (found.tail if found else None) == TAILS[architecture]
+
+
+def test_a_tail_is_replayed_step_by_step() -> None:
+    feature_map = np.array([[[[1.0, -3.0], [5.0, 1.0]], [[-1.0, -1.0], [-1.0, -1.0]]]], dtype=np.float32)
+    weights = {"x.weight": np.array([[2.0, 1.0]], np.float32), "x.bias": np.array([0.5], np.float32)}
+    assert replay(("avgpool", "linear:x"), feature_map, weights) == pytest.approx(2 * 1.0 - 1.0 + 0.5)
+    assert replay(("relu", "avgpool", "linear:x"), feature_map, weights) == pytest.approx(2 * 1.75 + 0.5)
+    assert replay(("flatten", "linear:x"), feature_map, weights) is None
+
+
+def test_a_model_that_does_not_compute_what_the_network_does_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = network()
+    with torch.no_grad():
+        other.head.linear0.bias += 1  # type: ignore[union-attr,operator]
+    convert = conversion.convert
+    monkeypatch.setattr(conversion, "convert", lambda _network, _map, *rest: convert(other, None, *rest))
+    with pytest.raises(ArtifactError, match="logits differ from the network's"):
+        exported(tmp_path / "model", network(), precision="fp32")
+    assert not list((tmp_path / "model").iterdir())
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_disk_that_fills_during_the_export_leaves_no_half_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(export, "save_file", full)
+    with pytest.raises(StorageError, match=r"weights\.safetensors cannot be written: the disk is full; give"):
+        exported(tmp_path / "model", network(), precision="fp32")
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_a_stop_during_the_export_leaves_no_half_model(tmp_path: Path) -> None:
+    stop = StopSignal()
+    stop.set()
+    with pytest.raises(JobStopped):
+        export.export(
+            network(),
+            manifest(),
+            proof(),
+            tmp_path / "model",
+            precision="fp32",
+            console=Console(silent=True),
+            stop=stop,
+        )
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_an_ir_that_was_cut_short_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(_model: object, path: Path, **_: object) -> None:
+        path.write_text("<?xml version='1.0'?><net><layers>")
+        path.with_suffix(".bin").write_bytes(b"x")
+
+    monkeypatch.setattr(ov, "save_model", short)
+    with pytest.raises(StorageError, match=r"fp32\.xml cannot be written: the disk is full"):
+        conversion.save(object(), tmp_path / "fp32.xml")
+
+
+def test_a_gray_job_exports_a_gray_model(jobs: Jobs) -> None:
+    jobs.run(exported=True, grayscale="true", epochs="1", image_size="40", resize="crop")
+    model = ov.Core().read_model(jobs.paths().model / "model.xml")
+    assert str(model.inputs[0].partial_shape) == "[?,40,40,1]"
+    found = jobs.manifest()
+    assert (found.channels, found.resize, len(found.mean)) == (1, "crop", 3)
+    assert len(set(found.mean)) == 1
+
+
+def test_writes_go_through_a_neighbour_and_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    storage.write_text(path, "old")
+
+    def half(file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="the disk is full"):
+        storage.write(path, half)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_other_errors_are_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), storage.told(tmp_path):
+        raise ZeroDivisionError
