@@ -72,7 +72,7 @@ def convert(network: Network, feature_map: FeatureMap | None, example: Tensor) -
             # Tracing warns of every shape it takes for fixed; the batch size is checked afterwards.
             warnings.simplefilter("ignore")
             # Traced here: OpenVINO's own call has torch trace everything twice more, to compare.
-            traced = torch.jit.trace(module, example, check_trace=False)
+            traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
             model = ov.convert_model(traced, example_input=example, input=[(PIXELS, shape, ov.Type.u8)])
     finally:
         module.release()
