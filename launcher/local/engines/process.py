@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 from launcher.errors import EngineError
 from launcher.local.engines.base import Run, Say, Workload, handle_documents, handles_of
 from launcher.local.engines.environments import Environments
+from launcher.local.engines.ports import Port
 from launcher.local.processes import Handle, descendants, kill_tree
 from launcher.local.settings import Settings
 
@@ -58,7 +58,7 @@ class ProcessEngine:
         ((host, folder),) = workload.folders.items()
         for mount in workload.mounts:
             _link(folder, mount.target, mount.source)
-        port = _free_port() if workload.role == "serve" else None
+        port = Port() if workload.role == "serve" else None
         environment = {
             **clean_environment(os.environ),
             "PYTHONPATH": str(self._settings.checkout),
@@ -78,6 +78,8 @@ class ProcessEngine:
                     env=environment, cwd=folder, start_new_session=True,
                 )  # fmt: skip
             except OSError as exc:
+                if port:
+                    port.close()
                 raise EngineError(f"The {workload.role} command cannot be started: {exc}.") from exc
         run = ProcessRun(process, port)
         note(run.handles)
@@ -98,7 +100,7 @@ class ProcessEngine:
             return [str(binaries / "python"), str(binaries / "train")]
         return [str(binaries / "python"), "-P", "-m", "container.serve.start"]
 
-    def _role_environment(self, workload: Workload, port: int | None) -> dict[str, str]:
+    def _role_environment(self, workload: Workload, port: Port | None) -> dict[str, str]:
         if workload.role in self._settings.commands:
             path, java = {}, {}
         else:
@@ -107,16 +109,18 @@ class ProcessEngine:
             path = {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
         if workload.role == "train":
             return {**path, "SAGEMAKER_TRAINING_MODULE": "container.train.entry:main"}
-        return {**path, **java, "SAGEMAKER_BIND_TO_PORT": str(port), "SERVE_BIND_HOST": "127.0.0.1"}
+        assert port is not None
+        return {**path, **java, "SAGEMAKER_BIND_TO_PORT": str(port.number), "SERVE_BIND_HOST": "127.0.0.1"}
 
 
 class ProcessRun:
     """One started process and all that it starts."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: Port | None) -> None:
         self._process = process
         self._port = port
         self._leader = Handle.of(process.pid)
+        self._listens = False
 
     @property
     def handles(self) -> dict[str, Any]:
@@ -129,8 +133,11 @@ class ProcessRun:
         return 128 - status if status is not None and status < 0 else status
 
     def address(self) -> tuple[str, int] | None:
-        """Where the server listens."""
-        return ("127.0.0.1", self._port) if self._port else None
+        """Where the server listens, once it is this very one that does."""
+        if self._port is None:
+            return None
+        self._listens = self._listens or self._port.served_by(self._leader)
+        return self._port.address if self._listens else None
 
     def terminate(self) -> None:
         """SIGTERM to the main process, as `docker stop` sends it."""
@@ -141,6 +148,8 @@ class ProcessRun:
         """Kill what is left of the tree."""
         kill_tree(self._leader, known=descendants(self._process.pid))
         self._process.wait()
+        if self._port:
+            self._port.close()
 
 
 def _link(folder: Path, target: str, source: Path) -> None:
@@ -151,9 +160,3 @@ def _link(folder: Path, target: str, source: Path) -> None:
     if place.is_dir() and not place.is_symlink():
         place.rmdir()
     place.symlink_to(source)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
