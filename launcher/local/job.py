@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.local import engines, layout, packing, store
-from launcher.local.engines.base import Cancelled, Run, Workload
+from launcher.local.engines.base import Cancelled, Engine, Run, Workload
 from launcher.local.engines.commands import last_words
 from launcher.local.metrics import LogReader, MetricCollector
 from launcher.local.records import TrainingRecord
@@ -57,7 +57,7 @@ class _Job:
         )
         self._not_stopped()
         self.record.move("Downloading", "Laying out the input channels")
-        workload = self._lay_out(image, specification)
+        workload = self._lay_out(engine, image, specification)
         metrics = MetricCollector(specification.get("MetricDefinitions", []), self.folder / "metrics.jsonl")
         self._not_stopped()
         self.record.move("Training", f"Training with the {engine.name} engine")
@@ -76,15 +76,14 @@ class _Job:
     def _note(self, handles: dict[str, Any]) -> None:
         store.write_json(self.folder / store.HANDLES, handles)
 
-    def _lay_out(self, image: str, specification: dict[str, Any]) -> Workload:
+    def _lay_out(self, engine: Engine, image: str, specification: dict[str, Any]) -> Workload:
         mounts = layout.channel_mounts(self.request)
         checkpoints = layout.checkpoint_mount(self.request)
         for host in self.hosts:
-            layout.lay_out(self.folders[host], self.request, host=host, everyone=self.hosts)
+            folder = self.folders[host]
+            layout.lay_out(folder, self.request, host=host, everyone=self.hosts, base=engine.base(folder))
             for mount in mounts:
-                (self.folders[host] / Path(mount.target).relative_to("/opt/ml")).parent.mkdir(
-                    parents=True, exist_ok=True
-                )
+                (folder / Path(mount.target).relative_to("/opt/ml")).parent.mkdir(parents=True, exist_ok=True)
             self.logs[host].parent.mkdir(parents=True, exist_ok=True)
             self.logs[host].touch()
         self.readers = {host: LogReader(self.logs[host]) for host in self.hosts}

@@ -20,8 +20,11 @@ def hosts(count: int) -> list[str]:
     return [f"algo-{number}" for number in range(1, count + 1)]
 
 
-def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[str]) -> None:
-    """Make one host's folders and its input/config files, as SageMaker's platform writes them."""
+def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[str], base: str = _ROOT) -> None:
+    """Make one host's folders and its input/config files, as SageMaker's platform writes them.
+
+    ``base`` is what the job calls ``folder``; paths under /opt/ml that it is told are told under this one.
+    """
     config = folder / "input" / "config"
     for place in (config, folder / "input" / "data", folder / "model", folder / "output" / "data",
                   folder / "checkpoints"):  # fmt: skip
@@ -42,11 +45,18 @@ def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[
         },
     )
     _write(config / "inputdataconfig.json", {c["ChannelName"]: _channel(c) for c in request.get("InputDataConfig", [])})
-    _write(config / "checkpointconfig.json", request.get("CheckpointConfig", {}))
+    _write(config / "checkpointconfig.json", _seen(request.get("CheckpointConfig", {}), base))
     hook = request.get("DebugHookConfig")
     if hook:
         inside = {"LocalPath": f"{_ROOT}/output/tensors", **{k: v for k, v in hook.items() if k != "S3OutputPath"}}
-        _write(config / "debughookconfig.json", inside)
+        _write(config / "debughookconfig.json", _seen(inside, base))
+
+
+def _seen(config: dict[str, Any], base: str) -> dict[str, Any]:
+    """``config`` with the LocalPath that the job sees."""
+    path = config.get("LocalPath", "")
+    inside = path == _ROOT or path.startswith(_ROOT + "/")
+    return {**config, "LocalPath": base + path.removeprefix(_ROOT)} if inside else config
 
 
 def _channel(channel: dict[str, Any]) -> dict[str, Any]:

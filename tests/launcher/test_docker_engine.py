@@ -87,6 +87,17 @@ def test_a_path_may_hold_colons_and_commas() -> None:
     assert mount_words(Path("/a,b"), "/t", read_only=True) == 'type=bind,"source=/a,b",target=/t,readonly'
 
 
+def test_a_container_is_told_the_paths_it_sees(
+    door: Door, training: Callable[..., Training], ended: Callable[[str], dict[str, Any]], state: Path
+) -> None:
+    request = create_training_job(training("job"))
+    request["DebugHookConfig"] = {"S3OutputPath": "s3://b/debug", "LocalPath": "/opt/ml/output/mine"}
+    door.sagemaker.create_training_job(**request)
+    ended("job")
+    told = json.loads((state / "training-jobs/job/ml/algo-1/input/config/debughookconfig.json").read_text())
+    assert told == {"LocalPath": "/opt/ml/output/mine"}
+
+
 def test_several_instances_are_containers_on_a_network_of_their_own(
     create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path, state: Path
 ) -> None:

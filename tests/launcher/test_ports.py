@@ -60,8 +60,8 @@ def test_whoever_asks_for_a_free_port_is_given_another() -> None:
         numbers = {each.getsockname()[1] for each in given}
         others = [Port() for _ in range(200)]
         numbers |= {each.number for each in others}
-        for each in (*given, *others):
-            each.close()
+        for held in (*given, *others):
+            held.close()
         assert port.number not in numbers and len(numbers) == 400
         with socket.socket() as rival, pytest.raises(OSError, match="in use"):
             rival.bind(port.address)

@@ -70,6 +70,9 @@ class Engine(Protocol):
     def prepare(self, role: str, image: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> None:
         """Make the environment or image ready. Raises EngineError, or Cancelled."""
 
+    def base(self, folder: Path) -> str:
+        """What the work calls its private ``folder``: /opt/ml in a container."""
+
     def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
         """Start the work; ``note`` is told the handles as soon as there is something to clean away."""
 

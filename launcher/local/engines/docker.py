@@ -24,6 +24,7 @@ from launcher.local.settings import Settings
 # Decoding and loading workers pass batches through shared memory; Docker's default of 64 MB is too little.
 SHARED_MEMORY = "2g"
 PORT = 8080
+BASE = "/opt/ml"
 
 
 class DockerEngine:
@@ -39,6 +40,10 @@ class DockerEngine:
         """See to it that the image is there; our own is built when it is missing or older than its sources."""
         ensure_image(self._command, image, role, checkout=self._settings.checkout, gpu=gpu, say=say,
                      cancelled=cancelled)  # fmt: skip
+
+    def base(self, folder: Path) -> str:
+        """Every container's is mounted at the same place."""
+        return BASE
 
     def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
         """Start a container a host, on a network of their own when there are several."""
@@ -135,7 +140,7 @@ class DockerRun:
     def _argv(self, host: str) -> list[str]:
         work = self._workload
         argv = [*self._command, "run", "--name", self._names[host], "--hostname", host, "--shm-size", SHARED_MEMORY]
-        argv += ["--mount", mount_words(work.folders[host], "/opt/ml")]
+        argv += ["--mount", mount_words(work.folders[host], BASE)]
         for mount in work.mounts:
             argv += ["--mount", mount_words(mount.source, mount.target, read_only=mount.read_only)]
         # No values here: `ps` would show them.

@@ -51,6 +51,10 @@ class ProcessEngine:
         if role not in self._settings.commands:
             self._environments.ensure(role, gpu=gpu, say=say, cancelled=cancelled)
 
+    def base(self, folder: Path) -> str:
+        """The folder itself: nothing is mounted."""
+        return str(folder)
+
     def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
         """Start the one host's process."""
         if len(workload.folders) != 1:
