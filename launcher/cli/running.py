@@ -12,6 +12,7 @@ from launcher.cli.console import on_terminal, print_json, public, say, span, std
 from launcher.cli.options import DoorWords
 from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED
+from launcher.local.store import private_folder, write_private
 from launcher.verbs import endpoints, training
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ def save_config(config: RunConfig, where: DoorWords) -> None:
     """Keep what was asked for beside what came of it."""
     for kind, part in (("training-jobs", config.training), ("endpoints", config.endpoint)):
         if part is not None:
-            place = _config_place(kind, part.name, where)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(config.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            private_folder(where.state, "configs", kind)
+            write_private(_config_place(kind, part.name, where), config.model_dump_json(indent=1) + "\n")
 
 
 def forget_config(kind: Literal["training-jobs", "endpoints"], name: str, where: DoorWords) -> None:

@@ -87,8 +87,9 @@ class _Endpoint:
             shutil.copytree(place, folder, dirs_exist_ok=True)
         elif place is not None:
             packing.unpack(place, folder)
-        # The serving image runs as a user of its own, who must be able to read what we unpacked.
-        for path in (self.folder, folder.parent, folder, *folder.rglob("*")):
+        # The server may run as the image's own user, who must be able to read what we unpacked. The folder around
+        # it stays closed: a container's user comes to what is mounted without passing through it.
+        for path in (folder.parent, folder, *folder.rglob("*")):
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
 
     def _serve(self, run: Run) -> None:

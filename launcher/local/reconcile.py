@@ -32,7 +32,7 @@ def training_document(folder: Path, *, clock: Callable[[], float] = time.time) -
         document = store.read_json(folder / store.RECORD)
         if document is None or document["TrainingJobStatus"] in TRAINING_ENDED:
             return document
-        _sweep(folder)
+        sweep(folder)
         record = TrainingRecord(folder, clock=clock)
         remedy = "start the job again with the same --checkpoints folder to go on from its last checkpoint."
         record.end("Failed", reason="InternalServerError: " + _REASON.format(what="job", remedy=remedy))
@@ -55,18 +55,19 @@ def endpoint_document(folder: Path, *, clock: Callable[[], float] = time.time) -
         if document is None:
             return None
         if stopping:
-            _sweep(folder)
+            sweep(folder)
             store.discard(folder)
             return None
         if document["EndpointStatus"] != "Failed":
-            _sweep(folder)
+            sweep(folder)
             record = EndpointRecord(folder, clock=clock)
             record.move("Failed", reason=_REASON.format(what="endpoint", remedy="delete it and deploy again."))
             document = record.document
     return document
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
+    """Clean away what the resource's work has left, as far as its engine answers."""
     handles = store.read_json(folder / store.HANDLES)
     settings = store.read_json(folder / store.SETTINGS)
     if handles and settings:

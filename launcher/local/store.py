@@ -7,7 +7,8 @@
     .sagemaker/endpoint-configs/NAME/request.json
 
 A document is written beside its place and renamed into it, and a resource's folder likewise, so that a
-reader in another shell sees all of it or nothing.
+reader in another shell sees all of it or nothing. All of it is its owner's alone: requests hold the values of
+--env, which may be secrets.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -36,13 +38,37 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write ``document`` whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     try:
-        partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_private(partial, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
         partial.replace(path)
     except OSError as exc:
         # A failed write, unlike a failed open, does not know its file.
         exc.filename = exc.filename or str(path)
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that no other user may read."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def private_folder(root: Path, *names: str) -> Path:
+    """The folder ``root/names…``, made when missing; below ``root``, and root when made here, for its owner alone.
+
+    A root that was there before keeps its mode: it may be any folder of the user's.
+    """
+    if not root.is_dir():
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = root
+    for name in names:
+        place = place / name
+        place.mkdir(exist_ok=True, mode=0o700)
+        # One that an earlier version made may be open to others.
+        if place.stat().st_mode & 0o077:
+            place.chmod(0o700)
+    return place
 
 
 def read_json(path: Path) -> Document | None:
@@ -86,7 +112,8 @@ class Store:
         """
         place = self.folder(kind, name)
         staged = place.with_name(f".{name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-        staged.mkdir(parents=True)
+        private_folder(self.root, kind)
+        staged.mkdir(mode=0o700)
         try:
             for file, document in documents.items():
                 write_json(staged / file, document)
@@ -116,10 +143,27 @@ class Store:
 
 
 def discard(folder: Path) -> None:
-    """Rename a folder out of sight, then delete it; a folder that is gone already is no fault."""
+    """Rename a folder out of sight, then delete it; a folder that is gone already is no fault.
+
+    Raises EngineError, and leaves all as it is, when something in it is another user's and cannot be deleted.
+    """
+    _make_deletable(folder)
     hidden = folder.with_name(f".{folder.name}.gone.{uuid.uuid4().hex[:8]}")
     try:
         folder.rename(hidden)
     except FileNotFoundError:
         return
     shutil.rmtree(hidden)
+
+
+def _make_deletable(folder: Path) -> None:
+    for place, folders, _files in os.walk(folder):
+        for path in (Path(place, name) for name in folders):
+            if path.is_symlink() or os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                continue
+            if path.lstat().st_uid != os.getuid():
+                raise EngineError(
+                    f"{path} is another user's, most likely a container's, and cannot be deleted; take it over with "
+                    f"`sudo chown -R {os.getuid()} {shlex.quote(str(folder))}`, then delete again."
+                )
+            path.chmod(0o700)  # before the walk goes into it

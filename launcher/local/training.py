@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from launcher.errors import LauncherError
+from launcher.errors import EngineError, LauncherError
 from launcher.local import reconcile, store
 from launcher.local.processes import reap, wait_until
 from launcher.local.records import TRAINING_ENDED, new_training_record, supervisor_of
@@ -132,7 +132,12 @@ class TrainingCalls:
                    code="ResourceInUse")  # fmt: skip
         # The supervisor writes the final status a moment before it ends.
         wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
-        self.store.remove(store.TRAINING_JOBS, name)
+        try:
+            self.store.remove(store.TRAINING_JOBS, name)
+        except EngineError:
+            # A container's files, left when the engine did not answer; perhaps it does now.
+            reconcile.sweep(folder)
+            self.store.remove(store.TRAINING_JOBS, name)
         return response()
 
     def _record(self, name: str) -> dict[str, Any] | None:

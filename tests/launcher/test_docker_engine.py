@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from launcher.config.run import Endpoint, Training
 from launcher.doors import Door
 from launcher.errors import EngineError
 from launcher.local.engines import choose
-from launcher.local.engines.docker import mount_words
+from launcher.local.engines.base import Workload
+from launcher.local.engines.docker import DockerEngine, mount_words
 from launcher.local.engines.images import ensure_image, sources_digest
+from launcher.local.engines.ownership import User
 from launcher.local.settings import CHECKOUT, Settings
 from launcher.local.uris import to_uri
 from launcher.requests import create_training_job
@@ -133,6 +136,75 @@ def test_a_container_outlives_a_killed_supervisor_only_until_someone_looks(
     os.kill(json.loads((state / "training-jobs/job/supervisor.json").read_text())["pid"], signal.SIGKILL)
     wait(lambda: door.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed")
     wait(lambda: not processes_under(state))
+
+
+def stranger() -> User:
+    """Someone else than the user whom these tests, and so the stand-in's containers, run as."""
+    return User(os.getuid() + 4242, 4242)
+
+
+def workload(folder: Path, role: str) -> Workload:
+    (folder / "ml" / "model").mkdir(parents=True)
+    (folder / "ml" / "model" / "manifest.json").write_text("{}")
+    return Workload(name="w", role=role, image=f"byoc-{role}", folders={"algo-1": folder / "ml"},
+                    logs={"algo-1": folder / "log"})  # fmt: skip
+
+
+def test_what_a_containers_root_wrote_is_taken_over_and_nothing_older(
+    settings: Settings, engine: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ml" / "deep").mkdir(parents=True)
+    (tmp_path / "ml" / "deep" / "-file").touch()
+    noted: dict[str, Any] = {}
+    docker = DockerEngine(settings, user=stranger())
+    docker.start(workload(tmp_path / "job", "train"), note=noted.update).close()
+    assert noted["written"]["image"] == "byoc-train" and noted["written"]["folders"] == [str(tmp_path / "job/ml")]
+    before = len(calls(engine, "run"))
+    docker.sweep({"written": {**noted["written"], "folders": [str(tmp_path / "ml")]}})
+    docker.sweep({"written": {**noted["written"], "folders": [str(tmp_path / "ml")], "since": time.time() + 60}})
+    (run,) = calls(engine, "run")[before:]
+    assert flag(run, "--entrypoint") == ["chown"] and flag(run, "--user") == ["0:0"]
+    assert run[run.index("byoc-train") + 1 :] == [
+        "--no-dereference", str(stranger()), "--", "/mine/deep", "/mine/deep/-file",
+    ]  # fmt: skip
+
+
+def test_roots_files_are_left_to_root(settings: Settings, engine: Path, tmp_path: Path) -> None:
+    noted: dict[str, Any] = {}
+    docker = DockerEngine(settings, user=User(0, 0))
+    docker.start(workload(tmp_path / "job", "train"), note=noted.update).close()
+    assert "written" not in noted and not [run for run in calls(engine, "run") if flag(run, "--entrypoint")]
+
+
+def test_a_server_runs_as_the_caller_and_in_roots_place_as_the_images_user(
+    settings: Settings, engine: Path, tmp_path: Path
+) -> None:
+    for number, user in enumerate((stranger(), User(0, 0))):
+        run = DockerEngine(settings, user=user).start(workload(tmp_path / str(number), "serve"), note=lambda _: None)
+        wait(lambda: len(calls(engine, "run")) > number)  # noqa: B023
+        wait(lambda: list(engine.glob("container-*")))
+        run.close()
+    assert [flag(run, "--user") for run in calls(engine, "run")] == [[str(stranger())], []]
+
+
+def test_the_image_s_user_can_read_the_model_whatever_the_umask(
+    door: Door, endpoint: Callable[..., Endpoint], model: Path, state: Path, tmp_path: Path
+) -> None:
+    (model / "code").mkdir(mode=0o700)
+    before = os.umask(0o077)
+    try:
+        (model / "code" / "inference.py").touch()
+        name = endpoints.deploy(door, endpoint())
+    finally:
+        os.umask(before)
+    for _ in endpoints.watch(door, name):
+        pass
+    endpoints.conclude(door, name)
+    base = state / "endpoints" / name
+    for path in (base / "ml", *(base / "ml").rglob("*")):
+        assert path.stat().st_mode & 0o555 == (0o555 if path.is_dir() else 0o444), path
+    assert base.stat().st_mode & 0o777 == 0o700
+    endpoints.delete(door, name)
 
 
 def test_an_endpoint_is_a_container_with_a_port_of_its_own(

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from typing import Any
 from launcher.errors import EngineError
 from launcher.local.engines.base import Run, Say, Workload
 from launcher.local.engines.images import ensure_image
+from launcher.local.engines.ownership import User, take_over
 from launcher.local.settings import Settings
+from launcher.local.store import write_private
 
 # Decoding and loading workers pass batches through shared memory; Docker's default of 64 MB is too little.
 SHARED_MEMORY = "2g"
@@ -32,9 +35,10 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, user: User | None = None) -> None:
         self._settings = settings
         self._command = settings.engine_command
+        self._user = user or User.current()
 
     def prepare(self, role: str, image: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> None:
         """See to it that the image is there; our own is built when it is missing or older than its sources."""
@@ -50,7 +54,7 @@ class DockerEngine:
         key = hashlib.sha256(str(next(iter(workload.folders.values()))).encode()).hexdigest()[:8]
         names = {host: f"byoc-{workload.name}-{host}-{key}" for host in workload.folders}
         network = f"byoc-{workload.name}-{key}" if len(names) > 1 else ""
-        run = DockerRun(self._command, workload, names, network)
+        run = DockerRun(self._command, workload, names, network, self._user)
         note(run.handles)
         try:
             run.start()
@@ -60,25 +64,40 @@ class DockerEngine:
         return run
 
     def sweep(self, handles: Mapping[str, Any]) -> None:
-        """Remove the containers and the network that a supervisor that died has left."""
+        """Remove the containers and the network that a supervisor that died has left; take the files over."""
         _remove(self._command, handles.get("containers", []), handles.get("network", ""))
+        if "written" in handles:
+            _own(self._command, handles["written"], self._user)
 
 
 class DockerRun:
     """Started containers, by host."""
 
-    def __init__(self, command: Sequence[str], workload: Workload, names: dict[str, str], network: str) -> None:
+    def __init__(
+        self, command: Sequence[str], workload: Workload, names: dict[str, str], network: str, user: User
+    ) -> None:
         self._command = tuple(command)
         self._workload = workload
         self._names = names
         self._network = network
+        self._user = user
+        self._began = time.time()
         self._clients: dict[str, subprocess.Popen[bytes]] = {}
         self._address: tuple[str, int] | None = None
 
     @property
     def handles(self) -> dict[str, Any]:
-        """Names of the containers and their network."""
-        return {"containers": list(self._names.values()), "network": self._network}
+        """Names of the containers and their network; what they write to, when it may become root's."""
+        handles = {"containers": list(self._names.values()), "network": self._network}
+        return {**handles, "written": self._written} if self._written else handles
+
+    @property
+    def _written(self) -> dict[str, Any]:
+        # A training container runs as root; a server as the caller, or as the image's own user, and only reads.
+        if self._user.uid == 0 or self._workload.role != "train":
+            return {}
+        folders = [*self._workload.folders.values(), *(m.source for m in self._workload.mounts if not m.read_only)]
+        return {"image": self._workload.image, "since": self._began, "folders": [str(folder) for folder in folders]}
 
     def start(self) -> None:
         """Start every container."""
@@ -132,7 +151,8 @@ class DockerRun:
                 client.wait()
         for host in self._names:
             self._environment_file(host).unlink(missing_ok=True)
-        self._own_files()
+        if self._written:
+            _own(self._command, self._written, self._user)
 
     def _environment_file(self, host: str) -> Path:
         return self._workload.logs[host].with_suffix(".environment")
@@ -151,6 +171,8 @@ class DockerRun:
             argv += ["--gpus", "all"]
         if work.role == "serve":
             argv += ["--publish", f"127.0.0.1::{PORT}"]
+            # Whoever unpacked the model can read it. The image's own user does so in root's place.
+            argv += ["--user", str(self._user)] if self._user.uid else []
         if self._network:
             argv += ["--network", self._network, "--network-alias", host]
         elif work.isolated and work.role == "train":
@@ -158,18 +180,6 @@ class DockerRun:
         if work.entrypoint:
             return [*argv, "--entrypoint", work.entrypoint[0], work.image, *work.entrypoint[1:], *work.arguments]
         return [*argv, work.image, *(work.arguments or (work.role,))]
-
-    def _own_files(self) -> None:
-        # A container that runs as root leaves root's files in our folder.
-        if os.getuid() == 0 or self._workload.role != "train":
-            return
-        folders = [*self._workload.folders.values(), *(m.source for m in self._workload.mounts if not m.read_only)]
-        for folder in folders:
-            if any(path.lstat().st_uid != os.getuid() for path in folder.rglob("*")):
-                _ask(
-                    self._command, "run", "--rm", "--mount", mount_words(folder, "/mine"), "--entrypoint", "chown",
-                    self._workload.image, "-R", f"{os.getuid()}:{os.getgid()}", "/mine",
-                )  # fmt: skip
 
 
 def mount_words(source: Path, target: str, *, read_only: bool = False) -> str:
@@ -180,11 +190,17 @@ def mount_words(source: Path, target: str, *, read_only: bool = False) -> str:
     return line.getvalue()
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that no other user may read."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+def _own(command: Sequence[str], written: Mapping[str, Any], user: User) -> None:
+    """Make the caller the owner of what root wrote, by the one who may: root in a container of the same image."""
+
+    def chown(folder: Path, names: Sequence[str]) -> None:
+        _ask(
+            command, "run", "--rm", "--user", "0:0", "--network", "none", "--mount", mount_words(folder, "/mine"),
+            "--entrypoint", "chown", written["image"], "--no-dereference", str(user), "--",
+            *(f"/mine/{name}" for name in names),
+        )  # fmt: skip
+
+    take_over(map(Path, written["folders"]), user, since=float(written["since"]), chown=chown)
 
 
 def _remove(command: Sequence[str], containers: Any, network: str) -> None:
