@@ -13,7 +13,8 @@ from launcher.cli.options import DoorWords, Verb, door_options
 @click.option("--yes", is_flag=True, help="Do not ask before deleting a job's folder.")
 @door_options()
 def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
-    """Delete the endpoint NAME with its configuration and model, or an ended training job of that name."""
+    """Delete the endpoint NAME with what `deploy` made for it, or an ended training job of that name."""
+    from launcher.cli.console import say
     from launcher.cli.running import forget_config
     from launcher.errors import NotFound
     from launcher.verbs import endpoints
@@ -21,12 +22,14 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
     door = where.open_for(name)
     if not only_job:
         try:
-            gone = endpoints.delete(door, name)
+            deletion = endpoints.delete(door, name)
         except NotFound:
-            gone = []
-        if gone:
+            deletion = None
+        if deletion:
             forget_config("endpoints", name, where)
-            click.echo("deleted " + ", ".join(gone))
+            click.echo("deleted " + ", ".join(deletion.gone))
+            if deletion.kept:
+                say(f"Kept {', '.join(deletion.kept)}: not made by `launch.py deploy` for this endpoint alone.")
             return
     _delete_job(where, name, yes=yes)
 
@@ -35,6 +38,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     from launcher.cli.console import say
     from launcher.cli.running import forget_config
     from launcher.errors import LauncherError, NotFound
+    from launcher.sagemaker import TRAINING_ENDED
     from launcher.verbs import training
 
     door = where.open_for(name)
@@ -43,7 +47,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     except NotFound as exc:
         raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.") from exc
     status = description["TrainingJobStatus"]
-    if status not in training.ENDED:
+    if status not in TRAINING_ENDED:
         raise LauncherError(f"Training job {name} is {status}; stop it first with `launch.py stop {name}`.")
     if not yes:
         click.confirm(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -79,22 +80,37 @@ def conclude(door: Door, name: str, *, last_lines: int = 5) -> Description:
     raise JobFailed(f"Endpoint {name} is {description['EndpointStatus']}. {reason}{said}")
 
 
-def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> list[str]:
-    """Delete an endpoint, its configuration and its model, and wait until it is gone; what was deleted."""
+@dataclass(frozen=True)
+class Deletion:
+    """What was deleted, and what belonged to the endpoint and was kept."""
+
+    gone: list[str]
+    kept: list[str]
+
+
+def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Deletion:
+    """Delete an endpoint with what `deploy` made for it, and wait until it is gone.
+
+    A configuration or a model of another name than the endpoint's is not of `deploy`'s making, and another
+    endpoint may stand on it: it is kept.
+    """
     description = describe(door, name)
     config_name = description["EndpointConfigName"]
     models = _models(door, config_name)
     if description["EndpointStatus"] != "Deleting":
         door.sagemaker.delete_endpoint(EndpointName=name)
     gone = [f"endpoint {name}"]
-    if _unless_missing(lambda: door.sagemaker.delete_endpoint_config(EndpointConfigName=config_name)):
-        gone.append(f"endpoint configuration {config_name}")
-    for model in models:
-        if _unless_missing(lambda model=model: door.sagemaker.delete_model(ModelName=model)):  # type: ignore[misc]
-            gone.append(f"model {model}")
+    ours = config_name == name
+    if ours and _unless_missing(lambda: door.sagemaker.delete_endpoint_config(EndpointConfigName=name)):
+        gone.append(f"endpoint configuration {name}")
+    # Only with its own configuration: one that is kept still names its model.
+    if ours and name in models and _unless_missing(lambda: door.sagemaker.delete_model(ModelName=name)):
+        gone.append(f"model {name}")
+    kept = [] if ours else [f"endpoint configuration {config_name}"]
+    kept += [f"model {model}" for model in models if not ours or model != name]
     while _exists(door, name):
         sleep(door.interval)
-    return gone
+    return Deletion(gone, kept)
 
 
 def _models(door: Door, config_name: str) -> list[str]:

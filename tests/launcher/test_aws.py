@@ -191,24 +191,37 @@ def test_a_failed_endpoint_shows_its_reason_and_the_end_of_its_log(account: Acco
         endpoints.conclude(account.door, "bees")
 
 
-def test_deleting_takes_endpoint_configuration_and_model_and_nothing_else(account: Account) -> None:
+def config_described(name: str, *models: str) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": name,
+        "EndpointConfigArn": f"arn:aws:sagemaker:eu-west-1:1:endpoint-config/{name}",
+        "ProductionVariants": [{"VariantName": f"v-{model}", "ModelName": model} for model in models],
+        "CreationTime": NOW,
+    }
+
+
+def test_deleting_takes_the_endpoint_and_what_was_made_for_it(account: Account) -> None:
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
-    account.sagemaker.add_response(
-        "describe_endpoint_config",
-        {
-            "EndpointConfigName": "bees",
-            "EndpointConfigArn": "arn:aws:sagemaker:eu-west-1:1:endpoint-config/bees",
-            "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "bees-model"}],
-            "CreationTime": NOW,
-        },
-    )
+    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees", "shared"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
     account.missing("delete_model")
     account.sagemaker.add_response("describe_endpoint", endpoint_described("Deleting"))
     account.missing("describe_endpoint")
-    gone = endpoints.delete(account.door, "bees", sleep=lambda _: None)
-    assert gone == ["endpoint bees", "endpoint configuration bees"]
+    deletion = endpoints.delete(account.door, "bees", sleep=lambda _: None)
+    assert deletion.gone == ["endpoint bees", "endpoint configuration bees"]
+    assert deletion.kept == ["model shared"]
+
+
+def test_a_configuration_of_another_name_is_kept_with_its_models(account: Account) -> None:
+    described = endpoint_described("InService") | {"EndpointConfigName": "shared"}
+    account.sagemaker.add_response("describe_endpoint", described)
+    account.sagemaker.add_response("describe_endpoint_config", config_described("shared", "bees"))
+    account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    account.missing("describe_endpoint")
+    deletion = endpoints.delete(account.door, "bees", sleep=lambda _: None)
+    assert deletion.gone == ["endpoint bees"]
+    assert deletion.kept == ["endpoint configuration shared", "model bees"]
 
 
 def test_predictions_come_from_invoke_endpoint(account: Account, tmp_path: Path) -> None:

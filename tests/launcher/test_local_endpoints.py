@@ -41,7 +41,8 @@ def ask(door: Door, name: str, body: bytes = b"picture") -> dict[str, object]:
 def test_an_endpoint_comes_up_answers_and_is_gone_when_deleted(door: Door, endpoint: Make, state: Path) -> None:
     name = up(door, endpoint())
     assert ask(door, name)["predictions"][0]["label"] == "bee"  # type: ignore[index]
-    assert endpoints.delete(door, name) == ["endpoint bees", "endpoint configuration bees", "model bees"]
+    deletion = endpoints.delete(door, name)
+    assert deletion.gone == ["endpoint bees", "endpoint configuration bees", "model bees"] and not deletion.kept
     with pytest.raises(NotFound):
         endpoints.describe(door, name)
     wait(lambda: not processes_under(state))
