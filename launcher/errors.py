@@ -7,7 +7,7 @@ LauncherError          1  anything a person can put right; one sentence: what, w
 ├── JobFailed          5  a training job or an endpoint ended as Failed
 ├── JobStopped         6  a training job was stopped, or ran out of time
 ├── PredictionError    7  the endpoint refused a request, or could not answer
-├── AwsError           8  AWS refused a call, or could not be reached
+├── AwsError           8  AWS or the local door refused a call, or AWS could not be reached
 └── UnusableData       9  pictures or a model cannot be used
 
 Click's own usage errors end with 2, an interrupt (Ctrl-C) with 130.
@@ -61,7 +61,7 @@ class PredictionError(LauncherError):
 
 
 class AwsError(LauncherError):
-    """AWS refused a call, or could not be reached."""
+    """AWS refused a call or could not be reached, or the local door refused one in AWS's place."""
 
     status = 8
 

@@ -21,7 +21,7 @@ Generated from `--help` by `make docs`; do not edit.
 Data goes to standard output, progress to standard error. Exit status: 0 done · 1 anything else that a person can
 put right · 2 wrong words · 3 no such job, endpoint, file or preset · 4 no engine, environment, image or disk ·
 5 a job or an endpoint failed · 6 a job was stopped or ran out of time · 7 the endpoint refused a request ·
-8 AWS refused a call · 9 pictures or a model cannot be used · 130 interrupted (a job goes on).
+8 refused by AWS or the local door · 9 pictures or a model cannot be used · 130 interrupted (a job goes on).
 
 Variables: `BYOC_STATE` (folder of the local jobs and endpoints), `BYOC_DOCKER` (the container engine's client, such
 as `sudo docker`), `BYOC_DEBUG` (tracebacks), `NO_COLOR`; for developers `BYOC_TRAIN_COMMAND` and

@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit status: 0 done; 2 wrong words; 3 no such thing; 4 no engine; 5 failed; 6 stopped; "
-    "7 the endpoint refused; 8 AWS refused; 9 unusable data; 130 interrupted (a job goes on).",
+    "7 the endpoint refused; 8 refused by AWS or the local door; 9 unusable data; 130 interrupted (a job goes on).",
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option("0.1.0", prog_name="launch.py")

@@ -15,11 +15,12 @@ def command(where: DoorWords, name: str, no_wait: bool) -> None:
     """Stop the training job NAME; it writes a last checkpoint first."""
     from launcher.cli.console import say, suggest
     from launcher.cli.running import place_words
+    from launcher.sagemaker import TRAINING_ENDED
     from launcher.verbs import training
 
     door = where.open_for(name)
     status = training.stop(door, name)
-    if status in training.ENDED:
+    if status in TRAINING_ENDED:
         say(f"Training job {name} had ended already.")
     elif not no_wait:
         for event in training.watch(door, name, follow=False):

@@ -12,9 +12,8 @@ from typing import Any
 from launcher.local import store
 from launcher.local.store import Store
 from launcher.local.wire import Response, refuse, response
+from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_ENDED, TRAINING_GROUP
 
-TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
-ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 _CHUNK_BYTES = 1_000_000
 
 
@@ -37,8 +36,10 @@ class LocalLogs:
         return response({"logStreams": [{"logStreamName": name} for name in names if name.startswith(prefix)]})
 
     def get_log_events(self, **request: Any) -> Response:
-        """Whole lines from where ``nextToken`` points, and the token for what follows."""
+        """Lines from where ``nextToken`` points, and the token for what follows; a half line once it stays half."""
         path = self._path(request["logGroupName"], request["logStreamName"])
+        # Asked before the file is read: what is written until the end is then in what is read after it.
+        complete = self._ended(path.parents[1])
         offset = int(request.get("nextToken", "f/0").partition("/")[2])
         try:
             with path.open("rb") as file:
@@ -48,12 +49,19 @@ class LocalLogs:
         except FileNotFoundError:
             refuse("GetLogEvents", "The specified log stream does not exist.", code="ResourceNotFoundException")
         end = data.rfind(b"\n") + 1
-        if len(data) == _CHUNK_BYTES and not end:
-            end = len(data)  # one line longer than a chunk
+        if len(data) == _CHUNK_BYTES:
+            end = end or len(data)  # one line longer than a chunk
+        elif complete:
+            end = len(data)
         lines = data[:end].decode("utf-8", errors="replace").splitlines()
         events = [{"timestamp": moment, "message": line, "ingestionTime": moment} for line in lines]
         token = f"f/{offset + end}"
         return response({"events": events, "nextForwardToken": token, "nextBackwardToken": token})
+
+    def _ended(self, folder: Path) -> bool:
+        """Whether the job or the endpoint in ``folder`` writes no more."""
+        record = store.read_json(folder / store.RECORD) or {}
+        return record.get("TrainingJobStatus") in TRAINING_ENDED or record.get("EndpointStatus") == "Failed"
 
     def _endpoint_folder(self, group: str) -> Path:
         return self.store.folder(store.ENDPOINTS, group.removeprefix(ENDPOINT_GROUP)) / "logs"

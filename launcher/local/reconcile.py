@@ -10,8 +10,9 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import engines, store
-from launcher.local.records import TRAINING_ENDED, EndpointRecord, TrainingRecord, abandoned, supervisor_of
+from launcher.local.records import EndpointRecord, TrainingRecord, abandoned, supervisor_of
 from launcher.local.settings import Settings
+from launcher.sagemaker import TRAINING_ENDED
 
 _REASON = (
     "The local supervisor of this {what} ended before its work did (was it killed, or the machine restarted?); {remedy}"

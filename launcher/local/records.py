@@ -13,7 +13,6 @@ from launcher.local.processes import Handle
 # After this long without a supervisor a new resource will not get one any more.
 BIRTH_SECONDS = 30.0
 
-TRAINING_ENDED = ("Completed", "Failed", "Stopped")
 MAX_REASON = 1024
 
 

@@ -11,11 +11,12 @@ from typing import Any
 from launcher.errors import EngineError, LauncherError
 from launcher.local import reconcile, store
 from launcher.local.processes import reap, wait_until
-from launcher.local.records import TRAINING_ENDED, new_training_record, supervisor_of
+from launcher.local.records import new_training_record, supervisor_of
 from launcher.local.settings import Settings
 from launcher.local.store import Store
 from launcher.local.uris import to_path
 from launcher.local.wire import Request, Response, arn, check, page, refuse, response
+from launcher.sagemaker import TRAINING_ENDED
 
 _SERVICE = "sagemaker"
 # What describe gives back of the request, in SageMaker's own words.

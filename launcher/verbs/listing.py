@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from launcher.doors import Door
-from launcher.verbs.training import ENDED
+from launcher.sagemaker import TRAINING_ENDED
 
 
 def everything(door: Door, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def _row(kind: str, summary: dict[str, Any], name: str, status: str) -> dict[str
     created: datetime = summary["CreationTime"]
     # A job that failed before it trained has no end of training.
     ended: datetime = summary.get("TrainingEndTime") or (
-        summary.get("LastModifiedTime", created) if status in ENDED else datetime.now(UTC)
+        summary.get("LastModifiedTime", created) if status in TRAINING_ENDED else datetime.now(UTC)
     )
     return {
         "kind": kind,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from launcher.doors import Logs
-
-TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
-ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
+from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_GROUP
 
 
 class LogFollower:

@@ -13,9 +13,8 @@ from launcher.config.run import Training
 from launcher.doors import Door
 from launcher.errors import JobFailed, JobStopped, NotFound
 from launcher.requests import create_training_job
+from launcher.sagemaker import TRAINING_ENDED
 from launcher.verbs.logs import LogFollower
-
-ENDED = ("Completed", "Failed", "Stopped")
 
 Description = dict[str, Any]
 
@@ -88,7 +87,7 @@ def watch(
         told = moves
         for line in follower.lines() if follow else ():
             yield Logged(line)
-        if description["TrainingJobStatus"] in ENDED:
+        if description["TrainingJobStatus"] in TRAINING_ENDED:
             yield Ended(description)
             return
         sleep(door.interval)
@@ -113,7 +112,7 @@ def _go_on(description: Description) -> str:
 def stop(door: Door, name: str) -> str:
     """Ask the job to stop; the status it has now."""
     status = str(describe(door, name)["TrainingJobStatus"])
-    if status in ENDED:
+    if status in TRAINING_ENDED:
         return status
     try:
         door.sagemaker.stop_training_job(TrainingJobName=name)
@@ -127,7 +126,7 @@ def artifact(description: Description) -> str:
     """Where the job's model.tar.gz lies. Raises JobFailed when there is none."""
     uri = str(description.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""))
     status = description["TrainingJobStatus"]
-    if not uri or status not in ENDED:
+    if not uri or status not in TRAINING_ENDED:
         raise JobFailed(
             f"Training job {description['TrainingJobName']} is {status} and has left no model; "
             "wait for it (`launch.py logs JOB -f`), or choose a completed one."

@@ -22,6 +22,7 @@ from launcher.doors import Door
 from launcher.local.supervisor import sentence
 from launcher.local.uris import to_uri
 from launcher.requests import create_training_job
+from launcher.verbs.logs import LogFollower
 from tests.launcher.conftest import processes_under, wait, with_settings
 
 Create = Callable[..., str]
@@ -63,7 +64,29 @@ def test_a_failed_job_gives_the_reason_it_wrote(create: Create, ended: AtEnd) ->
 
 def test_a_crashed_job_gives_the_last_line_of_its_log(create: Create, ended: AtEnd) -> None:
     reason = ended(create("job", "crash"))["FailureReason"]
-    assert "Segmentation fault, sort of" in reason and "exit code: 137" in reason
+    assert "and no end of line" in reason and "exit code: 137" in reason
+
+
+def test_a_logs_last_line_needs_no_end(door: Door, create: Create, ended: AtEnd) -> None:
+    follower = LogFollower.of_job(door.logs, create("job", "crash"))
+    seen = follower.lines()
+    ended("job")
+    seen += follower.lines()
+    assert seen[-2:] == ["Segmentation fault, sort of", "and no end of line"]
+    assert not follower.lines()
+
+
+def test_a_line_that_is_still_being_written_is_shown_whole_later(door: Door, state: Path) -> None:
+    log = state / "training-jobs" / "job" / "logs" / "algo-1.log"
+    log.parent.mkdir(parents=True)
+    record = log.parents[1] / "record.json"
+    record.write_text(json.dumps({"TrainingJobStatus": "InProgress"}))
+    follower = LogFollower.of_job(door.logs, "job")
+    log.write_text("one\nhal")
+    assert follower.lines() == ["one"]
+    log.write_text("one\nhalf")
+    record.write_text(json.dumps({"TrainingJobStatus": "Completed"}))
+    assert follower.lines() == ["half"]
 
 
 def test_a_stopped_job_is_given_time_for_its_checkpoint(

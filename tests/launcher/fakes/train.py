@@ -44,6 +44,7 @@ if mode == "fail":
     sys.exit(1)
 if mode == "crash":
     print("Segmentation fault, sort of", flush=True)
+    print("and no end of line", end="", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 print("test:loss=0.4 test:accuracy=0.95", flush=True)
 manifest = {"precision": "int8", "inference_precision": "f32", "hyperparameters": hyperparameters}

@@ -1,0 +1,10 @@
+"""SageMaker's own words that both the verbs and the local door go by."""
+
+from __future__ import annotations
+
+# CloudWatch's groups of logs; an endpoint's is followed by its name.
+TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
+
+# A training job's statuses that it stays in.
+TRAINING_ENDED = ("Completed", "Failed", "Stopped")
