@@ -17,8 +17,8 @@ from launcher.local.engines.choice import answers, candidates
 from launcher.local.engines.environments import Environments, java_installed
 from launcher.local.settings import Settings
 
-# The two environments, uv's cache of them and a model; the images take as much again.
-NEEDED_GB = 15
+# What a job leaves: its model, packed and not, its checkpoints, its log.
+WORK_GB = 1
 NEEDED_MEMORY_GB = 4
 
 
@@ -43,7 +43,7 @@ def examine(settings: Settings, state: Path, environment: Mapping[str, str]) -> 
         _engine(environment),
         *_environments(settings),
         _java(),
-        _disk(settings.cache),
+        _disk(settings),
         _memory(),
         _writable(state),
         _aws(),
@@ -88,12 +88,16 @@ def _java() -> Finding:
     return Finding("java", True, "none installed; the serve environment brings its own")
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(settings: Settings) -> Finding:
+    """Room for the environments that are not made yet, and for a job."""
+    folder = settings.cache
     place = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
-    if free >= NEEDED_GB:
-        return Finding("disk", True, f"{free:.0f} GB free under {place}")
-    return Finding("disk", False, f"{free:.0f} GB free under {place}; the first run needs about {NEEDED_GB} GB", "BAD")
+    environments = Environments(settings)
+    needed = WORK_GB + sum(environments.missing_bytes(role) for role in ("train", "serve")) / 1e9
+    if free >= needed:
+        return Finding("disk", True, f"{free:.1f} GB free under {place}")
+    return Finding("disk", False, f"{free:.1f} GB free under {place}, and {needed:.1f} GB are needed; make room", "BAD")
 
 
 def _memory() -> Finding:
