@@ -90,10 +90,12 @@ def channel_mounts(request: dict[str, Any]) -> list[Mount]:
 
 
 def checkpoint_mount(request: dict[str, Any]) -> Mount | None:
-    """Where checkpoints live on beyond the job, when the request says so."""
+    """Where checkpoints live on beyond the job, when the request says so. Raises EngineError when that is a file."""
     config = request.get("CheckpointConfig")
     if not config:
         return None
     folder = to_path(config["S3Uri"])
+    if folder.exists() and not folder.is_dir():
+        raise EngineError(f"Checkpoints are to go into {folder}, which is a file; give --checkpoints a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     return Mount(folder, config.get("LocalPath", CHECKPOINTS).rstrip("/"), read_only=False)

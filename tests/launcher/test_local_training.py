@@ -155,6 +155,18 @@ def test_a_supervisor_told_to_end_stops_its_job_first(
     assert said(name, "terminated")
 
 
+def test_checkpoints_that_are_a_file_are_one_sentence(create: Create, ended: AtEnd, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    reason = ended(create("job", checkpoints=to_uri(tmp_path / "file")))["FailureReason"]
+    assert reason == f"Checkpoints are to go into {tmp_path}/file, which is a file; give --checkpoints a folder."
+
+
+def test_any_fault_of_the_file_system_is_one_sentence(tmp_path: Path) -> None:
+    error = NotADirectoryError(errno.ENOTDIR, "Not a directory", "/data/x")
+    assert sentence(error, tmp_path) == "Not a directory: /data/x; put that right and start again."
+    assert sentence(RuntimeError("odd"), tmp_path).startswith("Internal error of the local door, RuntimeError: odd")
+
+
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "/data/model.tar.gz.partial")
     assert sentence(error, tmp_path) == (

@@ -16,7 +16,7 @@ from typing import Any
 
 from launcher.errors import EngineError
 from launcher.local.engines.base import Run, Say, Workload, handle_documents, handles_of
-from launcher.local.engines.environments import Environments
+from launcher.local.engines.environments import Environments, find_uv, uv_environment
 from launcher.local.engines.ports import Port
 from launcher.local.processes import Handle, descendants, kill_tree
 from launcher.local.settings import Settings
@@ -105,16 +105,38 @@ class ProcessEngine:
         return [str(binaries / "python"), "-P", "-m", "container.serve.start"]
 
     def _role_environment(self, workload: Workload, port: Port | None) -> dict[str, str]:
-        if workload.role in self._settings.commands:
-            path, java = {}, {}
-        else:
+        folders = [os.environ.get("PATH", os.defpath)]
+        java = None
+        if workload.role not in self._settings.commands:
             place = self._environments.place(workload.role, gpu=workload.gpu)
-            java = self._environments.java(place) if workload.role == "serve" else {}
-            path = {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+            java = self._environments.java(place) if workload.role == "serve" else None
+            folders = [*([str(java / "bin")] if java else []), str(place / "bin"), *folders]
         if workload.role == "train":
-            return {**path, "SAGEMAKER_TRAINING_MODULE": "container.train.entry:main"}
+            return {"PATH": os.pathsep.join(folders), "SAGEMAKER_TRAINING_MODULE": "container.train.entry:main"}
         assert port is not None
-        return {**path, **java, "SAGEMAKER_BIND_TO_PORT": str(port.number), "SERVE_BIND_HOST": "127.0.0.1"}
+        (private,) = workload.folders.values()
+        installing: dict[str, str] = {}
+        if (private / "model" / "code" / "requirements.txt").is_file():
+            uv, installing = _installer()
+            folders += uv
+        return {
+            "PATH": os.pathsep.join(folders),
+            **({"JAVA_HOME": str(java)} if java else {}),
+            **installing,
+            "SAGEMAKER_BIND_TO_PORT": str(port.number),
+            "SERVE_BIND_HOST": "127.0.0.1",
+        }
+
+
+def _installer() -> tuple[list[str], dict[str, str]]:
+    """What a model's own packages are installed with: uv's folder (the environments have no pip), and its settings.
+
+    The folder goes to the end of PATH: what else lies in it is not meant.
+    """
+    uv = find_uv()
+    settings = uv_environment(os.environ)
+    chosen = {name: value for name, value in settings.items() if name.startswith("UV_") or name == "SSL_CERT_FILE"}
+    return [str(Path(uv).parent)] if uv else [], chosen
 
 
 class ProcessRun:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         top = [{"label": "bee", "index": 1, "probability": 0.9}, {"label": "ant", "index": 0, "probability": 0.1}]
         seen = {"type": self.headers["Content-Type"], "options": self.headers["X-Amzn-SageMaker-Custom-Attributes"]}
+        if body == b"installer":
+            seen = {"uv": shutil.which("uv"), "index": os.environ.get("UV_DEFAULT_INDEX")}
         self.answer(200, {"predictions": [{**top[0], "top_k": top, "seen": seen}]})
 
     def answer(self, status: int, document: object) -> None:
