@@ -80,6 +80,9 @@ def demo_data(data: Path, train_count: int) -> Path:
 
     prepared = data / "prepared"
     if (prepared / "statistics.json").is_file():
+        there = sum(1 for _ in (data / "drawn" / "train").glob("*.png"))
+        if there != train_count:
+            say(f"{data} holds {there} training pictures, which are used; for {train_count} give another --data.")
         return prepared
     if data.exists() and any(data.iterdir()):
         raise ConfigError(f"{data} holds something else than the demo pictures; give another folder with --data.")

@@ -60,6 +60,7 @@ def command(
         raise click.UsageError("Give either --job JOB or --model PATH.")
     if not where.local and job and where.known_here(job):
         where = replace(where, local="auto")
+    where.remark(instance_type=words["instance_type"])
     if job:
         found = training.describe(where.open(), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)

@@ -85,6 +85,22 @@ class DoorWords:
             return open_local(self.state)[0]
         return self.open()
 
+    def remark(self, **given: Any) -> None:
+        """Refuse or tell of words that count behind the other door only; ``given`` are options by name.
+
+        Raises ConfigError.
+        """
+        from launcher.cli.console import say
+        from launcher.errors import ConfigError
+
+        if self.gpu and not self.local:
+            raise ConfigError("--gpu is for --local; in AWS choose a GPU by --instance-type, such as ml.g5.xlarge.")
+        if self.local:
+            words = {**given, "region": self.region, "profile": self.profile}
+            idle = [f"--{name.replace('_', '-')}" for name, value in words.items() if value is not None]
+            if idle:
+                say(f"Only AWS heeds {', '.join(idle)}; this is run on this machine.")
+
     @property
     def names_aws(self) -> bool:
         """Whether the command line asks for AWS by a region or a profile."""

@@ -51,7 +51,7 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     save_config(config, where)
     back = place_words(where)
     if not wait:
-        click.echo(name)
+        print_json(public(training.describe(door, name))) if as_json else click.echo(name)
         suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
         return
     try:
@@ -83,7 +83,7 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     save_config(config, where)
     back = place_words(where)
     if not wait:
-        click.echo(name)
+        print_json(public(endpoints.describe(door, name))) if as_json else click.echo(name)
         suggest(f"launch.py status {name}{back}")
         return
     try:

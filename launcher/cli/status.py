@@ -12,9 +12,11 @@ from launcher.cli.options import DoorWords, Verb, door_options, json_option
 @click.command(cls=Verb)
 @click.argument("name", required=False)
 @click.option("--aws", is_flag=True, help="Ask AWS, also when nothing says where.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True,
+              help="How many endpoints, and how many jobs, of the newest.")  # fmt: skip
 @json_option
 @door_options()
-def command(where: DoorWords, name: str | None, aws: bool, as_json: bool) -> None:
+def command(where: DoorWords, name: str | None, aws: bool, limit: int, as_json: bool) -> None:
     """Show all jobs and endpoints, or the one called NAME."""
     from dataclasses import replace
 
@@ -26,7 +28,10 @@ def command(where: DoorWords, name: str | None, aws: bool, as_json: bool) -> Non
         _one(where, name, aws=aws, as_json=as_json)
         return
     in_aws = aws or where.names_aws
-    rows = everything((where if in_aws else replace(where, local="auto")).open())
+    listing = everything((where if in_aws else replace(where, local="auto")).open(), limit=limit)
+    rows = listing.rows
+    if listing.more:
+        say(f"There are more than the newest {limit} of a kind; --limit shows more.")
     if not in_aws and credentials_found():
         say("What runs on this machine; --aws shows the account's.")
     if as_json:

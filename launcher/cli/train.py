@@ -90,6 +90,7 @@ def command(where: DoorWords, preset: str | None, dry_run: bool, no_wait: bool, 
     from launcher.config.words import Place, TrainWords
     from launcher.requests import create_training_job
 
+    where.remark(instance_type=words["instance_type"], volume_gb=words["volume_gb"])
     flags = {name.removeprefix("hp_").replace("_", "-"): words.pop(name) for name in list(words) if name in _GROUPS}
     given = {name: value for name, value in flags.items() if value is not None}
     config = training_config(

@@ -28,6 +28,8 @@ CONTENT_TYPES = {
     ".json": "application/json",
 }
 _UNKNOWN = "application/octet-stream"
+# In a folder, whatever may be a training image, and what the endpoint takes besides.
+_SUFFIXES = IMAGE_SUFFIXES | {suffix for suffix, kind in CONTENT_TYPES.items() if kind.startswith("image/")}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def files_of(places: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
             if not inside:
                 raise NotFound(f"There is no image in {place}; give image files, or a folder that holds some.")
             found += inside

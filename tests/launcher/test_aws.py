@@ -238,6 +238,13 @@ def test_predictions_come_from_invoke_endpoint(account: Account, tmp_path: Path)
     assert answer.predictions[0]["label"] == "bee"
 
 
+def test_a_folders_pictures_are_all_that_the_endpoint_takes(tmp_path: Path) -> None:
+    for name in ("a.GIF", "b.jpg", "deep/c.tiff", "d.npy", "e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.name for p in prediction.files_of([tmp_path])] == ["a.GIF", "b.jpg", "c.tiff"]
+
+
 def test_the_containers_refusal_is_told_in_its_own_words(account: Account, tmp_path: Path) -> None:
     picture = tmp_path / "bee.jpg"
     picture.write_bytes(b"")
@@ -260,11 +267,26 @@ def test_status_lists_endpoints_and_jobs_over_several_pages(account: Account) ->
         "list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "a", **job}], "NextToken": "more"}
     )
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "b", **job}]})
-    rows = listing.everything(account.door)
+    found = listing.everything(account.door)
+    rows = found.rows
+    assert not found.more
     assert [(row["name"], row["status"]) for row in rows] == [
         ("bees", "InService"), ("a", "Completed"), ("b", "Completed"),
     ]  # fmt: skip
     assert rows[1]["seconds"] == 120
+
+
+def test_what_status_leaves_out_is_known(account: Account) -> None:
+    jobs = [{"TrainingJobName": f"j{i}", "TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Stopped",
+             "LastModifiedTime": NOW} for i in range(130)]  # fmt: skip
+    asked = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[:100], "NextToken": "a"},
+                                   {**asked, "MaxResults": 100})  # fmt: skip
+    account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[100:], "NextToken": "b"},
+                                   {**asked, "MaxResults": 30, "NextToken": "a"})  # fmt: skip
+    found = listing.everything(account.door, limit=130)
+    assert len(found.rows) == 130 and found.more
 
 
 def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) -> None:
@@ -272,7 +294,7 @@ def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) ->
            "LastModifiedTime": NOW + timedelta(seconds=9)}  # fmt: skip
     account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [job]})
-    assert listing.everything(account.door)[0]["seconds"] == 9
+    assert listing.everything(account.door).rows[0]["seconds"] == 9
 
 
 def test_a_running_jobs_model_is_not_served_though_its_place_is_known() -> None:

@@ -139,6 +139,7 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         (["train", "--local", "--data", ".", "-p", "lr"], 2, "not of the form NAME=VALUE"),
         (["train", "--local", "--preset", "dmeo"], 3, "Did you mean 'demo'?"),
         (["train", "--data", "s3://b/x"], 2, "--output is missing"),
+        (["train", "--data", "s3://b/x", "--gpu"], 2, "--gpu is for --local; in AWS choose"),
         (["deploy", "--local"], 2, "Give either --job JOB or --model PATH."),
         (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
         (["deploy", "--local", "--job", "nobody"], 3, "There is no training job 'nobody'"),
@@ -191,6 +192,18 @@ def test_a_job_that_is_not_waited_for_goes_on_and_can_be_stopped(launch: Launch,
     assert refused.returncode == 1 and "launch.py stop j" in refused.stderr
     assert launch("stop", "j").stdout == "j Stopped\n"
     assert launch("stop", "j").stderr.startswith("Training job j had ended already.")
+
+
+def test_json_is_json_also_when_nothing_is_waited_for(launch: Launch, images: Path, model: Path, state: Path) -> None:
+    words = ("--local", "process", "--no-wait", "--json", "--instance-type", "ml.m5.large")
+    started = launch("train", *words, "--data", images, "--name", "j")
+    assert json.loads(started.stdout)["TrainingJobName"] == "j"
+    assert "Only AWS heeds --instance-type; this is run on this machine." in started.stderr
+    deployed = launch("deploy", *words, "--model", model, "--name", "e")
+    assert json.loads(deployed.stdout)["EndpointName"] == "e" and "--instance-type" in deployed.stderr
+    assert len(json.loads(launch("status", "--json", "--limit", "1").stdout)) == 2
+    assert launch("delete", "e").returncode == 0
+    wait(lambda: json.loads(launch("status", "j", "--json").stdout)["TrainingJobStatus"] == "Completed")
 
 
 def test_deleting_a_job_asks_first(launch: Launch, images: Path, state: Path) -> None:

@@ -18,6 +18,14 @@ def test_the_pictures_are_drawn_once(tmp_path: Path) -> None:
     assert (prepared / "statistics.json").stat().st_mtime_ns == drawn
 
 
+def test_another_number_than_is_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo_data(tmp_path / "demo", 120)
+    demo_data(tmp_path / "demo", 120)
+    assert "which are used" not in capsys.readouterr().err
+    demo_data(tmp_path / "demo", 240)
+    assert "holds 120 training pictures, which are used; for 240" in capsys.readouterr().err
+
+
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "prepared" / "ant" / "mine.jpg"
     mine.parent.mkdir(parents=True)
