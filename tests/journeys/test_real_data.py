@@ -65,9 +65,7 @@ def test_ants_and_bees_fine_tuned(launch: Launch, ants_and_bees: Path, weights: 
     assert metrics(description)["validation:accuracy"] >= 0.94
 
 
-def test_real_fingers_and_the_served_int8_model(
-    launch: Launch, fingers: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_real_fingers_and_the_served_int8_model(launch: Launch, fingers: Path, weights: Path, tmp_path: Path) -> None:
     description = launch.train("fingers", fingers, recipes.FINGERS, weights=weights)
     assert metrics(description)["test:accuracy"] >= 0.98
     exported = manifest(description, tmp_path)
