@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,8 +117,11 @@ def _default(paths: Paths, hyperparameters: Hyperparameters) -> Any:
     import smdebug.pytorch as smd
 
     _quieten()
+    folder = paths.output / "debug"
+    if (folder / "training_job_end.ts").exists():
+        shutil.rmtree(folder)  # of a job that ended here before; smdebug refuses to go on with it
     hook = smd.Hook(
-        out_dir=str(paths.output / "debug"),
+        out_dir=str(folder),
         save_config=smd.SaveConfig(save_interval=hyperparameters.debug_save_interval),
         include_collections=list(COLLECTIONS),
     )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from container.common.errors import ContainerError, HyperparameterError
+from container.common.artifact import Manifest
+from container.common.errors import ContainerError, DataError, HyperparameterError
 from container.common.hyperparameters import parse
+from container.common.images import prepare
 from container.common.metrics import parse_line, parse_progress
-from container.network import from_artifact
-from container.train import job
+from container.network import Design, build, from_artifact
+from container.train import job, preparation
+from container.train.console import Console
+from container.train.decode import Decoder, processors
+from container.train.freezing import Freeze
+from container.train.stopping import StopSignal
+from container.train.world import World
 from tests.train.jobs import Jobs, losses
-from tests.train.places import QUICK, image_folder
+from tests.train.places import QUICK, image_folder, quick
 
 # The quick network learns too slowly to show that training works.
 LEARNING = {"model": "resnet18", "epochs": "6", "lr": "0.002", "schedule": "onecycle"}
@@ -107,7 +115,7 @@ def test_checkpoint_every_is_how_often_one_is_written(jobs: Jobs, monkeypatch: p
     ("changes", "words"),
     [
         ({"augment": "flip", "flip": "false"}, "contradict each other"),
-        ({"optimizer": "adagrad", "momentum": "0.5"}, "no meaning for adagrad"),
+        ({"model": "alexnet"}, "alexnet cannot take images of image-size=32"),
         ({"class_weights": '{"wasps": 2}'}, "names the class 'wasps'"),
         ({"class_weights": '{"across": 0, "down": 0, "slanted": 0}'}, "all zero"),
         ({"freeze": "layer9"}, "no such layer"),
@@ -137,7 +145,7 @@ def test_balanced_class_weights_are_inverse_to_the_counts(tmp_path: Path) -> Non
     images = Decoder(geometry=Geometry(32), workers=1, max_bad=0, scratch=tmp_path).decode(
         found.splits["train"], margin=False
     )
-    weights = job._class_weights(h, images, found.classes)
+    weights = preparation.class_weights(h, images, found.classes)
     assert weights is not None
     assert weights.tolist() == pytest.approx([12 / (2 * 9), 12 / (2 * 3)])
 
@@ -149,3 +157,91 @@ def test_images_that_stand_in_two_splits_are_warned_of(tmp_path: Path, pictures:
     jobs = Jobs(tmp_path / "jobs", tmp_path)
     log = jobs.run(freeze="backbone", epochs="1")
     assert "warning: 72 image(s) stand in both the train and the test split" in log
+
+
+def test_bad_files_are_named_counted_and_too_many_end_the_job(tmp_path: Path, pictures: Path) -> None:
+    image_folder(tmp_path / "data" / "train", {"across": 24, "down": 24, "slanted": 24})
+    (tmp_path / "data" / "validation").symlink_to(pictures / "validation")
+    (tmp_path / "data" / "train" / "down" / "notes.txt").write_text("no image")
+    (tmp_path / "data" / "train" / "down" / "003.png").write_bytes(b"neither")
+    jobs = Jobs(tmp_path / "jobs", tmp_path / "data")
+    with pytest.raises(DataError, match=r"2 of 61 files in the train split are no usable images"):
+        jobs.run(freeze="backbone", epochs="1")
+    log = jobs.run(freeze="backbone", epochs="1", max_bad_images="0.05")
+    assert "warning: 2 file(s) of the train split are left out: " in log
+    assert "down/notes.txt (not an image" in log
+    assert "down/003.png (" in log
+    named = jobs.metrics()["bad_files"]["train"]
+    assert {Path(row["file"]).name for row in named} == {"notes.txt", "003.png"}
+
+
+def test_parameters_an_optimizer_has_not_are_warned_of(jobs: Jobs) -> None:
+    assert "momentum has no effect on optimizer=adagrad" in jobs.run(
+        optimizer="adagrad", momentum="0.5", freeze="backbone", epochs="1"
+    )
+
+
+def test_a_normalization_by_the_data_set_is_its_own_mean_and_deviation(jobs: Jobs) -> None:
+    jobs.run(freeze="backbone", epochs="1", normalize="dataset", exported=True)
+    found = jobs.manifest()
+    files = sorted((jobs.paths().data / "train").rglob("*.png"))
+    pixels = np.stack([prepare(p.read_bytes(), found.geometry) for p in files]) / 255
+    assert found.mean == pytest.approx(pixels.mean(axis=(0, 1, 2)))
+    assert found.std == pytest.approx(pixels.std(axis=(0, 1, 2)))
+
+
+class Recorded:
+    """A Decoder's stand-in that keeps what it was made with."""
+
+    made: ClassVar[list[dict[str, object]]] = []
+
+    def __new__(cls, **given: object) -> Decoder:  # type: ignore[misc]
+        cls.made.append(given)
+        return Decoder(**given)  # type: ignore[arg-type]
+
+
+def test_workers_are_the_threads_that_decode(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "Decoder", Recorded)
+    for workers in ("3", "auto"):
+        jobs.run(workers, workers=workers, freeze="backbone", epochs="1")
+    assert [given["workers"] for given in Recorded.made] == [3, processors()]
+
+
+def test_compile_is_for_gpus(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "compile=true is for GPUs" in jobs.run(compile="true", epochs="1")
+    # A device of the mind: nothing is put on it.
+    compiled: list[object] = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
+    network = build(Design(architecture="shufflenet_v2_x0_5", class_count=3))
+    world = World(torch.device("cuda", 0))
+    job._whole(network, Freeze(network, "none"), quick(compile="true"), world, Console(silent=True))
+    job._whole(network, Freeze(network, "none"), quick(), world, Console(silent=True))
+    assert compiled == [network]
+
+
+def test_weights_none_starts_at_random_and_channel_at_the_channels(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.run("first", epochs="1")
+    torch.save(jobs.networks["first"], tmp_path / "w.pth")
+    paths = jobs.paths("second")
+    (paths.data / "weights").mkdir()
+    (paths.data / "weights" / "w.pth").symlink_to(tmp_path / "w.pth")
+    log = jobs.run("second", weights="channel", freeze="backbone", epochs="1")
+    assert "weights: w.pth of the weights channel (classifier included)" in log
+    key = "conv5.0.weight"
+    assert torch.equal(jobs.networks["second"][key], jobs.networks["first"][key])
+    assert "random values" in jobs.run("third", freeze="backbone", epochs="1")
+    assert not torch.equal(jobs.networks["third"][key], jobs.networks["first"][key])
+
+
+def test_precision_reaches_the_export(jobs: Jobs) -> None:
+    given: list[object] = []
+
+    def spy(_network: object, manifest: Manifest, *_: object, **named: object) -> Manifest:
+        given.append(named["precision"])
+        return manifest
+
+    for precision in ("int8", "bf16"):
+        world = World(torch.device("cpu"))
+        changes = {"precision": precision, "freeze": "backbone", "epochs": "1"}
+        job.run(jobs.paths(precision), parse(QUICK | changes), world, Console(silent=True), StopSignal(), exporter=spy)
+    assert given == ["int8", "bf16"]
