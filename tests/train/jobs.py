@@ -42,7 +42,7 @@ class Jobs:
         return place(base, {}, **{split.name: split for split in self._pictures.iterdir()})
 
     def run(self, name: str = "job", *, stop: StopSignal | None = None, exported: bool = False, **changes: str) -> str:
-        """The job's log."""
+        """The job's log; ``changes`` to QUICK may write names with hyphens or underscores."""
 
         def keep(network: Network, manifest: Manifest, *_: object, **__: object) -> Manifest:
             self.networks[name] = {k: v.clone() for k, v in network.net.state_dict().items()}

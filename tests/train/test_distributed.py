@@ -15,6 +15,7 @@ from container.common.metrics import parse_line
 from container.train.launch import Resources
 from container.train.world import World
 from tests.train import places
+from tests.train.jobs import Jobs
 from tests.train.places import QUICK, configure, place
 
 # Statistics of a share of a batch differ from those of the whole, and so does a draw of dropout.
@@ -37,11 +38,11 @@ def splits(pictures: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("freeze", ["none", "backbone"])
-def test_two_processes_train_as_one_does_on_twice_the_batch(freeze: str, tmp_path: Path, pictures: Path) -> None:
-    place(tmp_path / "one", COMPARABLE | {"batch-size": "20", "freeze": freeze}, **splits(pictures))
+def test_two_processes_train_as_one_does_on_twice_the_batch(
+    freeze: str, jobs: Jobs, tmp_path: Path, pictures: Path
+) -> None:
+    one = jobs.run("one", **COMPARABLE | {"batch-size": "20", "freeze": freeze})
     place(tmp_path / "two", COMPARABLE | {"batch-size": "10", "freeze": freeze}, **splits(pictures))
-    status, one = places.train(tmp_path / "one")
-    assert status == 0, one
     status, two = places.train(tmp_path / "two", PROCESSES_PER_HOST="2", MASTER_PORT=free_port())
     assert status == 0, two
     assert len(lines(two)) == 3, "every rank printed"

@@ -16,6 +16,7 @@ import pytest
 from container.common.artifact import read_manifest
 from container.common.metrics import parse_line
 from tests.train import places
+from tests.train.jobs import Jobs
 from tests.train.places import QUICK, configure, place
 
 # Slow enough to be met in mid-epoch, and nothing is exported twice.
@@ -105,7 +106,7 @@ def checkpointed(base: Path) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_that_is_ended_from_outside_resumes_to_the_same_metrics(
-    base: Path, tmp_path: Path, pictures: Path, number: signal.Signals
+    base: Path, jobs: Jobs, number: signal.Signals
 ) -> None:
     configure(base, "hyperparameters", STEADY)
     process = places.start(base)
@@ -123,9 +124,7 @@ def test_a_job_that_is_ended_from_outside_resumes_to_the_same_metrics(
     status, resumed = places.train(base)
     assert status == 0, resumed
     assert "going on from the checkpoint at epoch" in resumed
-    place(tmp_path / "whole", STEADY, **{split.name: split for split in pictures.iterdir()})
-    status, whole = places.train(tmp_path / "whole")
-    assert status == 0, whole
+    whole = jobs.run("whole", **STEADY)
     last, expected = (
         [parse_line(line) for line in log.splitlines() if line.startswith(("epoch=4", "test:loss"))]
         for log in (resumed, whole)
