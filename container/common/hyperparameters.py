@@ -410,7 +410,7 @@ def _parse_value(name: str, raw: Any) -> Any:
     spec = next(f for f in fields(Hyperparameters) if f.name == _ATTRIBUTES[name])
     text = raw.strip() if isinstance(raw, str) else _decoded_text(raw)
     if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1]  # a JSON string, as the Python SDK encodes one
+        text = _unquoted(text)
     try:
         return spec.metadata["parse"](text)
     except (ValueError, OverflowError) as exc:
@@ -418,6 +418,14 @@ def _parse_value(name: str, raw: Any) -> Any:
         raise HyperparameterError(
             f"Hyperparameter '{name}' cannot be {text!r}: {why} (allowed: {spec.metadata['values']})."
         ) from exc
+
+
+def _unquoted(text: str) -> str:
+    """A JSON string, as the Python SDK encodes one: its quotes, and any escaped within, are taken off."""
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text[1:-1]
 
 
 def _decoded_text(raw: Any) -> str:

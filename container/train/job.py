@@ -34,7 +34,7 @@ from container.train.paths import Paths
 from container.train.sources import FeatureSource, ImageSource, Source
 from container.train.stopping import StopSignal
 from container.train.weights import network_with_weights
-from container.train.world import World
+from container.train.world import World, leave
 
 
 def run(
@@ -100,6 +100,8 @@ def run(
         if name != TRAIN
     }
     watcher.close()
+    # The others are not needed for the export, and the first must not wait for them, nor they for it.
+    leave()
     if not world.first:
         return
     metrics = _final_metrics(state, results, console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -90,3 +91,9 @@ def test_every_hyperparameter_is_described() -> None:
     described = {row.name for row in schema.describe()}
     assert described == {f.name.replace("_", "-") for f in dataclasses.fields(schema.Hyperparameters)}
     assert all(row.help.endswith(".") and row.values for row in schema.describe())
+
+
+def test_a_value_the_python_sdk_has_encoded_twice_is_read() -> None:
+    found = schema.parse({"class-weights": json.dumps(json.dumps({"ants": 2})), "model": json.dumps("resnet18")})
+    assert found.class_weights == {"ants": 2.0}
+    assert found.model == "resnet18"
