@@ -69,10 +69,20 @@ class _Run:
     began: float
 
 
+def _check_readable(model_dir: Path) -> None:
+    """A mounted folder keeps its owner, and this server is not root. Raises ContainerError."""
+    if model_dir.is_dir() and not os.access(model_dir, os.R_OK | os.X_OK):
+        raise ContainerError(
+            f"The model folder {model_dir} may not be read by this container's user ({os.getuid()}); "
+            "open it with chmod -R a+rX, or run the container as its owner with --user."
+        )
+
+
 def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
     folder = server.make_folder()
     try:
         if not settings.multi_model:
+            _check_readable(settings.model_dir)
             packages.install(settings.model_dir / "code" / "requirements.txt", folder.packages)
         process = server.start(settings, folder)
         try:
