@@ -19,6 +19,11 @@ from container.common.errors import DataError
 _PATIENCE = timedelta(hours=6)
 
 
+# Never freed before the process ends: the destructor of a gloo group joins its threads while it holds the
+# interpreter's lock, and one of them may be waiting for that lock (seen with torch 2.12).
+_KEPT: list[nn.Module] = []
+
+
 @dataclass(frozen=True)
 class World:
     """This process among ``size`` processes, ``local_size`` of them on this host."""
@@ -65,7 +70,9 @@ class World:
         if self.size == 1:
             return module
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+        wrapped = nn.parallel.DistributedDataParallel(module, device_ids=devices)
+        _KEPT.append(wrapped)
+        return wrapped
 
     def require_same(self, digest: str, what: str) -> None:
         """Raise DataError when ``digest`` of ``what`` differs between processes."""
