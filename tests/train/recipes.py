@@ -32,7 +32,7 @@ HYMENOPTERA_FROZEN: Recipe = {
     "epochs": "10",
 }
 
-# The same with its last convolution trained too, at 288 px: validation accuracy 0.95 (144 of 153 are 0.94).
+# The same with its last convolution trained too, at 288 px: validation accuracy 0.95, picked on these images.
 HYMENOPTERA_FINE_TUNED: Recipe = {
     "model": "mobilenet_v2",
     "weights": "channel",
