@@ -15,112 +15,27 @@ Names are written with hyphens; underscores are read as hyphens.
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any
 
 from container.common.errors import HyperparameterError
 from container.common.names import did_you_mean
+from container.common.parsers import (
+    Parser,
+    auto_or,
+    boolean,
+    dropouts,
+    integer,
+    one_of,
+    real,
+    sizes,
+    weights_by_class,
+    word,
+)
 
 # Set by SageMaker, its toolkit or its Python SDK, and not ours to judge.
 RESERVED = ("sagemaker_", "_tuning_objective_metric", "_kfold", "_num_samples")
-
-Parser = Callable[[str], Any]
-_Number = TypeVar("_Number", int, float)
-
-
-def _integer(minimum: int | None = None, maximum: int | None = None) -> Parser:
-    def parse_one(text: str) -> int:
-        # A tuner may send an integer as "64.0".
-        number = float(text)
-        if not math.isfinite(number) or number != int(number):
-            raise ValueError("a whole number is expected")
-        return _bounded(int(number), minimum, maximum)
-
-    return parse_one
-
-
-def _real(minimum: float | None = None, maximum: float | None = None, *, above: bool = False) -> Parser:
-    def parse_one(text: str) -> float:
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError("a finite number is expected")
-        if above and minimum is not None and number <= minimum:
-            raise ValueError(f"it must be above {minimum:g}")
-        return _bounded(number, minimum, maximum)
-
-    return parse_one
-
-
-def _bounded(number: _Number, minimum: float | None, maximum: float | None) -> _Number:
-    if minimum is not None and number < minimum:
-        raise ValueError(f"it must be at least {minimum:g}")
-    if maximum is not None and number > maximum:
-        raise ValueError(f"it must be at most {maximum:g}")
-    return number
-
-
-def _one_of(*words: str) -> Parser:
-    def parse_one(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"it must be one of {', '.join(words)}")
-        return text.lower()
-
-    return parse_one
-
-
-_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("true or false is expected")
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    """ "" → (), "256" → (256,), "512,64" → (512, 64); also the JSON list "[512, 64]"."""
-    words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
-    return tuple(_integer(1, 65536)(word) for word in words)
-
-
-def _dropouts(text: str) -> tuple[float, ...]:
-    """ "0.2" for every layer of the head, or one for each: "0.2,0.5"."""
-    words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
-    return tuple(_real(0.0, 0.95)(word) for word in words) or (0.0,)
-
-
-def _class_weights(text: str) -> str | dict[str, float]:
-    """none | balanced | a JSON object {"class name": weight}."""
-    if text.lower() in ("none", "balanced"):
-        return text.lower()
-    try:
-        weights = json.loads(text)
-        if not isinstance(weights, dict) or not weights:
-            raise ValueError
-        return {str(name): _real(0.0)(str(weight)) for name, weight in weights.items()}
-    except ValueError as exc:
-        raise ValueError('none, balanced, or a JSON object such as {"ants": 2, "bees": 1} is expected') from exc
-
-
-def _word(pattern: str, what: str) -> Parser:
-    def parse_one(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"{what} is expected")
-        return text
-
-    return parse_one
-
-
-def _auto_or(inner: Parser) -> Parser:
-    def parse_one(text: str) -> Any:
-        return "auto" if text.lower() == "auto" else inner(text)
-
-    return parse_one
 
 
 def _spec(default: Any, parser: Parser, text: str, group: str, values: str) -> Any:
@@ -134,39 +49,39 @@ class Hyperparameters:
     # model
     model: str = _spec(
         "resnet50",
-        _word(r"[a-z0-9_]+", "a torchvision classifier's name"),
+        word(r"[a-z0-9_]+", "a torchvision classifier's name"),
         "Any torchvision classifier by its function's name.",
         "model",
         "name",
     )
     weights: str = _spec(
         "imagenet",
-        _one_of("imagenet", "none", "channel"),
+        one_of("imagenet", "none", "channel"),
         "Where the backbone's weights come from: torchvision's ImageNet weights, random, or the 'weights' channel.",
         "model",
         "imagenet | none | channel",
     )
     freeze: str = _spec(
         "backbone",
-        _word(r"[A-Za-z0-9_.]+", "backbone, none or a layer's name"),
+        word(r"[A-Za-z0-9_.]+", "backbone, none or a layer's name"),
         "What does not train: the whole backbone, nothing, or every layer up to and "
         "including the named one (layer3, features.14).",
         "model",
         "backbone | none | layer",
     )
     head: tuple[int, ...] = _spec(
-        (), _sizes, "Hidden sizes of the head: '' for one linear layer, '256', '512,64'.", "model", "sizes"
+        (), sizes, "Hidden sizes of the head: '' for one linear layer, '256', '512,64'.", "model", "sizes"
     )
     dropout: tuple[float, ...] = _spec(
         (0.0,),
-        _dropouts,
+        dropouts,
         "Dropout before each linear layer of the head; one value for all, or one for each.",
         "model",
         "0 to 0.95",
     )
     batchnorm: str = _spec(
         "auto",
-        _one_of("auto", "train", "frozen"),
+        one_of("auto", "train", "frozen"),
         "Running statistics of batch normalization while its layers train; auto is frozen for pretrained weights. "
         "Those of frozen layers never change.",
         "model",
@@ -174,100 +89,100 @@ class Hyperparameters:
     )
     # data
     image_size: int = _spec(
-        224, _integer(32, 1024), "Side of the square the network sees, in pixels.", "data", "32 to 1024"
+        224, integer(32, 1024), "Side of the square the network sees, in pixels.", "data", "32 to 1024"
     )
     resize: str = _spec(
         "crop",
-        _one_of("crop", "squash"),
+        one_of("crop", "squash"),
         "crop: shorter side to 256/224 of image-size, then the centre; squash: both sides to image-size.",
         "data",
         "crop | squash",
     )
     grayscale: bool = _spec(
-        False, _boolean, "Read images as gray; the network sees three copies.", "data", "true | false"
+        False, boolean, "Read images as gray; the network sees three copies.", "data", "true | false"
     )
     normalize: str = _spec(
         "imagenet",
-        _one_of("imagenet", "dataset", "none"),
+        one_of("imagenet", "dataset", "none"),
         "Mean and standard deviation to normalize by: ImageNet's, the training split's own, or none.",
         "data",
         "imagenet | dataset | none",
     )
     augment: str = _spec(
         "none",
-        _one_of("none", "flip", "crop", "randaugment"),
+        one_of("none", "flip", "crop", "randaugment"),
         "Augmentation of training images; crop and randaugment include the flip.",
         "data",
         "none | flip | crop | randaugment",
     )
     flip: bool = _spec(
         True,
-        _boolean,
+        boolean,
         "Mirror images when augmenting; false where left and right differ, with augment=crop or randaugment.",
         "data",
         "true | false",
     )
     augment_views: int = _spec(
         4,
-        _integer(1, 64),
+        integer(1, 64),
         "With a frozen backbone: augmented views of each image kept in the feature cache.",
         "data",
         "1 to 64",
     )
     class_weights: str | dict[str, float] = _spec(
-        "none", _class_weights, "Weights of the classes in the loss.", "data", "none | balanced | JSON"
+        "none", weights_by_class, "Weights of the classes in the loss.", "data", "none | balanced | JSON"
     )
     validation_fraction: float = _spec(
         0.15,
-        _real(0.01, 0.5),
+        real(0.01, 0.5),
         "Part of the training images to validate on when there is no validation channel.",
         "data",
         "0.01 to 0.5",
     )
     test_fraction: float = _spec(
         0.15,
-        _real(0.0, 0.5),
+        real(0.0, 0.5),
         "Part of the training images to test on when there is no test channel; 0 for no test.",
         "data",
         "0 to 0.5",
     )
     max_bad_images: float = _spec(
-        0.01, _real(0.0, 1.0), "Part of a split's files that may be unreadable before the job fails.", "data", "0 to 1"
+        0.01, real(0.0, 1.0), "Part of a split's files that may be unreadable before the job fails.", "data", "0 to 1"
     )
     # optimization
-    epochs: int = _spec(10, _integer(1, 10000), "Passes over the training images.", "optimization", "1 to 10000")
-    batch_size: int = _spec(32, _integer(1, 65536), "Images a step, on each device.", "optimization", "1 to 65536")
+    epochs: int = _spec(10, integer(1, 10000), "Passes over the training images.", "optimization", "1 to 10000")
+    batch_size: int = _spec(32, integer(1, 65536), "Images a step, on each device.", "optimization", "1 to 65536")
     optimizer: str = _spec(
         "adamw",
-        _one_of("adamw", "adam", "sgd", "adagrad"),
+        one_of("adamw", "adam", "sgd", "adagrad"),
         "The optimizer.",
         "optimization",
         "adamw | adam | sgd | adagrad",
     )
-    lr: float = _spec(1e-3, _real(0.0, above=True), "Learning rate.", "optimization", "> 0")
-    weight_decay: float = _spec(0.01, _real(0.0), "Weight decay.", "optimization", ">= 0")
+    lr: float = _spec(1e-3, real(0.0, above=True), "Learning rate.", "optimization", "> 0")
+    weight_decay: float = _spec(0.01, real(0.0), "Weight decay.", "optimization", ">= 0")
     eps: float = _spec(
-        1e-8, _real(0.0, above=True), "Denominator term of adamw, adam and adagrad.", "optimization", "> 0"
+        1e-8, real(0.0, above=True), "Denominator term of adamw, adam and adagrad.", "optimization", "> 0"
     )
     momentum: float = _spec(
-        0.9, _real(0.0, 0.9999), "Momentum of sgd; beta1 of adamw and adam.", "optimization", "0 to 0.9999"
+        0.9, real(0.0, 0.9999), "Momentum of sgd; beta1 of adamw and adam.", "optimization", "0 to 0.9999"
     )
     schedule: str = _spec(
         "cosine",
-        _one_of("none", "cosine", "step", "onecycle"),
+        one_of("none", "cosine", "step", "onecycle"),
         "Learning-rate schedule, a value a step: cosine to 0, step (x0.1 at each third), onecycle.",
         "optimization",
         "none | cosine | step | onecycle",
     )
     warmup_epochs: float = _spec(
-        0.0, _real(0.0), "Epochs of linear warm-up before the schedule.", "optimization", ">= 0"
+        0.0, real(0.0), "Epochs of linear warm-up before the schedule.", "optimization", ">= 0"
     )
     label_smoothing: float = _spec(
-        0.0, _real(0.0, 0.5), "Label smoothing of the training loss.", "optimization", "0 to 0.5"
+        0.0, real(0.0, 0.5), "Label smoothing of the training loss.", "optimization", "0 to 0.5"
     )
     early_stopping_patience: int = _spec(
         0,
-        _integer(0),
+        integer(0),
         "Stop after so many epochs without a lower validation loss; "
         "0 never stops early. The best epoch is kept either way.",
         "optimization",
@@ -276,38 +191,38 @@ class Hyperparameters:
     # run
     seed: int = _spec(
         0,
-        _integer(0, 2**31 - 1),
+        integer(0, 2**31 - 1),
         "Seed of the splits, the initialization, the order and the augmentation.",
         "run",
         "0 to 2147483647",
     )
-    amp: bool = _spec(False, _boolean, "bf16 autocast.", "run", "true | false")
-    compile: bool = _spec(False, _boolean, "torch.compile the network (GPU).", "run", "true | false")
+    amp: bool = _spec(False, boolean, "bf16 autocast.", "run", "true | false")
+    compile: bool = _spec(False, boolean, "torch.compile the network (GPU).", "run", "true | false")
     workers: int | str = _spec(
         "auto",
-        _auto_or(_integer(0, 1024)),
+        auto_or(integer(0, 1024)),
         "Threads that decode images; auto is one a core.",
         "run",
         "auto | 0 to 1024",
     )
     feature_cache: bool = _spec(
-        True, _boolean, "Pass a frozen backbone once and train the head on its kept features.", "run", "true | false"
+        True, boolean, "Pass a frozen backbone once and train the head on its kept features.", "run", "true | false"
     )
-    checkpoint_every: int = _spec(1, _integer(1), "Epochs between checkpoints.", "run", ">= 1")
+    checkpoint_every: int = _spec(1, integer(1), "Epochs between checkpoints.", "run", ">= 1")
     # export
     precision: str = _spec(
         "auto",
-        _one_of("auto", "fp32", "bf16", "int8"),
+        one_of("auto", "fp32", "bf16", "int8"),
         "Precision of the exported model; auto keeps int8 when its validation accuracy is within 0.3 points of fp32's.",
         "export",
         "auto | fp32 | bf16 | int8",
     )
     # debug
     debug_hook: bool = _spec(
-        False, _boolean, "Attach the smdebug hook although no debughookconfig.json is there.", "debug", "true | false"
+        False, boolean, "Attach the smdebug hook although no debughookconfig.json is there.", "debug", "true | false"
     )
     debug_save_interval: int = _spec(
-        50, _integer(1), "Steps between saved tensors when debug-hook sets the hook up.", "debug", ">= 1"
+        50, integer(1), "Steps between saved tensors when debug-hook sets the hook up.", "debug", ">= 1"
     )
 
     def strings(self) -> dict[str, str]:

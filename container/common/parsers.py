@@ -1,0 +1,108 @@
+"""Readers of one hyperparameter's text: a value of its type, or a ValueError that says what is expected.
+
+integer(1, 64)("32")        # 32
+one_of("adamw", "sgd")("adam")  # ValueError: it must be one of adamw, sgd
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Parser = Callable[[str], Any]
+_Number = TypeVar("_Number", int, float)
+
+
+def integer(minimum: int | None = None, maximum: int | None = None) -> Parser:
+    def parse_one(text: str) -> int:
+        # A tuner may send an integer as "64.0".
+        number = float(text)
+        if not math.isfinite(number) or number != int(number):
+            raise ValueError("a whole number is expected")
+        return _bounded(int(number), minimum, maximum)
+
+    return parse_one
+
+
+def real(minimum: float | None = None, maximum: float | None = None, *, above: bool = False) -> Parser:
+    def parse_one(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError("a finite number is expected")
+        if above and minimum is not None and number <= minimum:
+            raise ValueError(f"it must be above {minimum:g}")
+        return _bounded(number, minimum, maximum)
+
+    return parse_one
+
+
+def _bounded(number: _Number, minimum: float | None, maximum: float | None) -> _Number:
+    if minimum is not None and number < minimum:
+        raise ValueError(f"it must be at least {minimum:g}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"it must be at most {maximum:g}")
+    return number
+
+
+def one_of(*words: str) -> Parser:
+    def parse_one(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"it must be one of {', '.join(words)}")
+        return text.lower()
+
+    return parse_one
+
+
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+def boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("true or false is expected")
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """ "" → (), "256" → (256,), "512,64" → (512, 64); also the JSON list "[512, 64]"."""
+    words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
+    return tuple(integer(1, 65536)(word) for word in words)
+
+
+def dropouts(text: str) -> tuple[float, ...]:
+    """ "0.2" for every layer of the head, or one for each: "0.2,0.5"."""
+    words = [w for w in re.split(r"[,\s]+", text.strip("[]() ")) if w]
+    return tuple(real(0.0, 0.95)(word) for word in words) or (0.0,)
+
+
+def weights_by_class(text: str) -> str | dict[str, float]:
+    """none | balanced | a JSON object {"class name": weight}."""
+    if text.lower() in ("none", "balanced"):
+        return text.lower()
+    try:
+        weights = json.loads(text)
+        if not isinstance(weights, dict) or not weights:
+            raise ValueError
+        return {str(name): real(0.0)(str(weight)) for name, weight in weights.items()}
+    except ValueError as exc:
+        raise ValueError('none, balanced, or a JSON object such as {"ants": 2, "bees": 1} is expected') from exc
+
+
+def word(pattern: str, what: str) -> Parser:
+    def parse_one(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{what} is expected")
+        return text
+
+    return parse_one
+
+
+def auto_or(inner: Parser) -> Parser:
+    def parse_one(text: str) -> Any:
+        return "auto" if text.lower() == "auto" else inner(text)
+
+    return parse_one
