@@ -53,6 +53,13 @@ class World:
         """Whether ``flag`` is true in any process; all must ask."""
         return flag if self.size == 1 else bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
 
+    def all_have(self, flag: bool) -> bool:
+        """Whether ``flag`` is true in every process; all must ask.
+
+        What a process finds on its own disk may be acted on only when all of them have found it.
+        """
+        return not self.any(not flag)
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
