@@ -19,9 +19,6 @@ from container.common.errors import DataError
 from container.common.hyperparameters import Hyperparameters
 from container.common.names import did_you_mean
 
-# torchvision's ImageFolder leaves GIFs out as well: they are placeholders and animations, not photographs.
-SUFFIXES = channels.IMAGE_SUFFIXES - {".gif"}
-
 
 @dataclass(frozen=True)
 class Split:
@@ -74,7 +71,7 @@ def _class_names(root: Path) -> tuple[str, ...]:
     if len(names) >= 2:
         return names
     if not names:
-        loose = sum(p.suffix.lower() in SUFFIXES for p in root.iterdir())
+        loose = sum(channels.is_image(p) for p in root.iterdir())
         what = f"{loose} images but no class folders" if loose else "no class folders"
         raise DataError(
             f"The train channel {root} holds {what}; put the images of each class into a folder of its own."
@@ -95,10 +92,12 @@ def _scan(name: str, root: Path, classes: tuple[str, ...]) -> Split:
     labels: list[int] = []
     strangers: list[Path] = []
     for index, class_name in enumerate(classes):
-        for path in sorted((root / class_name).rglob("*")):
-            if path.name.startswith(".") or not path.is_file():
+        folder = root / class_name
+        for path in sorted(folder.rglob("*")):
+            # A hidden folder hides all that is in it: .ipynb_checkpoints holds copies of what stands beside it.
+            if any(channels.is_clutter(Path(part)) for part in path.relative_to(folder).parts) or not path.is_file():
                 continue
-            if path.suffix.lower() in SUFFIXES:
+            if channels.is_image(path):
                 files.append(path)
                 labels.append(index)
             else:
@@ -126,29 +125,38 @@ def _check_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> list[s
 
 
 def _make_missing(splits: dict[str, Split], classes: tuple[str, ...], hyperparameters: Hyperparameters) -> None:
-    """Take a validation and a test split out of the training files where they have no channel."""
-    fractions = {TEST: hyperparameters.test_fraction, VALIDATION: hyperparameters.validation_fraction}
-    for name, fraction in fractions.items():
-        if name not in splits and fraction > 0:
-            splits[TRAIN], splits[name] = _divide(
-                splits[TRAIN], name, classes, fraction=fraction, seed=hyperparameters.seed
+    """Take a validation and a test split out of the training files where they have no channel.
+
+    Validation is drawn first, so that it is the same with a test split and without.
+    """
+    asked = {VALIDATION: hyperparameters.validation_fraction, TEST: hyperparameters.test_fraction}
+    fractions = {name: fraction for name, fraction in asked.items() if name not in splits and fraction > 0}
+    counts = _counts(splits[TRAIN], classes, fractions)
+    for name in fractions:
+        splits[TRAIN], splits[name] = _divide(splits[TRAIN], name, counts[name], seed=hyperparameters.seed)
+
+
+def _counts(train: Split, classes: tuple[str, ...], fractions: dict[str, float]) -> dict[str, list[int]]:
+    """How many images of each class a split takes: its fraction of all training images, and one at least."""
+    there = np.bincount(train.labels, minlength=len(classes)).tolist()
+    counts = {name: [max(1, round(n * fraction)) for n in there] for name, fraction in fractions.items()}
+    for index, class_name in enumerate(classes):
+        taken = {name: numbers[index] for name, numbers in counts.items()}
+        if taken and sum(taken.values()) >= there[index]:
+            wanted = " and ".join(f"{number} for {name}" for name, number in taken.items())
+            raise DataError(
+                f"The class '{class_name}' has {there[index]} training image(s), too few to take {wanted} from and "
+                f"train on the rest; add images, or give a channel named {' and one named '.join(taken)}."
             )
+    return counts
 
 
-def _divide(train: Split, name: str, classes: tuple[str, ...], *, fraction: float, seed: int) -> tuple[Split, Split]:
+def _divide(train: Split, name: str, counts: list[int], *, seed: int) -> tuple[Split, Split]:
     labels = np.array(train.labels)
-    # A generator of its own for each split, so that asking for a test split does not move the others.
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     chosen = np.zeros(len(labels), dtype=bool)
-    for index, class_name in enumerate(classes):
-        members = np.flatnonzero(labels == index)
-        count = max(1, round(len(members) * fraction))
-        if count >= len(members):
-            raise DataError(
-                f"The class '{class_name}' has {len(members)} training image(s), too few to take a {name} split "
-                f"from; add images, or give a {name} channel."
-            )
-        chosen[generator.permutation(members)[:count]] = True
+    for index, count in enumerate(counts):
+        chosen[generator.permutation(np.flatnonzero(labels == index))[:count]] = True
     return _subset(train, ~chosen, TRAIN, train.strangers), _subset(train, chosen, name, ())
 
 

@@ -23,7 +23,7 @@ def test_missing_splits_are_taken_from_the_training_images_seeded_and_by_class(t
     found = find(tmp_path, quick(seed="3"))
     files = {name: set(split.files) for name, split in found.splits.items()}
     assert Counter(found.splits["test"].labels) == {0: 6, 1: 3}
-    assert Counter(found.splits["validation"].labels) == {0: 5, 1: 3}
+    assert Counter(found.splits["validation"].labels) == {0: 6, 1: 3}
     assert len(files["train"] | files["validation"] | files["test"]) == 60, "a file stands in two splits"
     assert find(tmp_path, quick(seed="3")) == found
     assert find(tmp_path, quick(seed="4")).splits["test"].files != found.splits["test"].files
@@ -35,18 +35,29 @@ def test_the_fractions_of_made_splits_are_those_asked_for(tmp_path: Path) -> Non
     assert {name: len(split) for name, split in found.splits.items()} == {"train": 20, "validation": 20}
 
 
+def test_asking_for_a_test_split_does_not_move_the_validation_images(tmp_path: Path) -> None:
+    image_folder(tmp_path / "train", {"a": 40, "b": 20})
+    with_test, without = find(tmp_path, quick()), find(tmp_path, quick(test_fraction="0"))
+    assert set(without.splits) == {"train", "validation"}
+    assert with_test.splits["validation"] == without.splits["validation"]
+
+
 def test_one_channel_may_hold_all_splits(tmp_path: Path) -> None:
     for split in ("train", "valid"):
         image_folder(tmp_path / "training" / split, {"a": 8, "b": 8})
     assert set(find(tmp_path, quick(test_fraction="0")).splits) == {"train", "validation"}
 
 
-def test_hidden_files_are_nothing_and_other_files_are_counted(tmp_path: Path) -> None:
+def test_clutter_is_passed_over_wherever_it_lies_and_other_files_are_counted(tmp_path: Path) -> None:
     root = image_folder(tmp_path / "train", {"a": 8, "b": 8})
-    (root / "a" / ".DS_Store").write_bytes(b"x")
-    (root / "a" / "notes.txt").write_bytes(b"x")
+    (root / "a" / ".ipynb_checkpoints").mkdir()
+    (root / "a" / ".ipynb_checkpoints" / "000-checkpoint.png").write_bytes((root / "a" / "000.png").read_bytes())
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"):
+        (root / "a" / name).write_bytes(b"x")
     (root / "a" / "moving.gif").write_bytes(b"GIF89a")
-    assert [p.name for p in find(tmp_path, quick()).splits["train"].strangers] == ["moving.gif", "notes.txt"]
+    found = find(tmp_path, quick(test_fraction="0", validation_fraction="0.25"))
+    assert [p.name for p in found.splits["train"].strangers] == ["moving.gif", "notes.txt"]
+    assert sum(len(split) for split in found.splits.values()) == 16
 
 
 def _missing(root: Path) -> None:
@@ -82,7 +93,7 @@ def _validation_has_another_class(root: Path) -> None:
 
 
 def _too_few_to_split(root: Path) -> None:
-    image_folder(root / "train", {"a": 20, "b": 1})
+    image_folder(root / "train", {"a": 20, "b": 2})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,7 @@ def _too_few_to_split(root: Path) -> None:
         (_empty_class, "class folder 'b' of the train channel holds no images"),
         (_validation_lacks_a_class, "class 'b' has no images in the validation channel"),
         (_validation_has_another_class, "class 'bee', which the train channel does not have. Did you mean 'bees'"),
-        (_too_few_to_split, r"class 'b' has 1 training image\(s\), too few"),
+        (_too_few_to_split, r"class 'b' has 2 training image\(s\), too few to take 1 for validation and 1 for test"),
     ],
 )
 def test_what_cannot_be_trained_on_is_told_in_a_sentence(make: object, words: str, tmp_path: Path) -> None:
