@@ -56,6 +56,7 @@ class Setting:
     weights: Path | None
     epochs: int
     lr: float = 1e-3
+    weight_decay: float = 0.01
     batch: int = 32
 
 
@@ -89,7 +90,7 @@ def plain_epochs(setting: Setting, epochs: int) -> tuple[float, float]:
     """(seconds of one epoch with its validation, validation accuracy after ``epochs`` of them)."""
     train, validation = loaders(setting)
     net, head = plain_network(setting, len(train.dataset.classes))  # type: ignore[attr-defined]
-    optimizer = torch.optim.AdamW(head.parameters(), setting.lr)
+    optimizer = torch.optim.AdamW(head.parameters(), setting.lr, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, setting.epochs * len(train))
     seconds, accuracy = [], 0.0
     for _ in range(epochs):

@@ -1,0 +1,168 @@
+"""A search over a frozen backbone against as many runs of a plain torchvision loop with the same values.
+
+    python benchmarks/tuning.py DATA [--weights FILE] [--model resnet50] [--trials 20] [--epochs 5] [--plain 3]
+
+DATA holds train/ and val/ in ImageFolder layout. Our side is one CreateHyperParameterTuningJob through the local
+door with processes: from the call to the search's end, with every start, feature pass, export and packing in it.
+The plain side is the loop of frozen_backbone.py with a trial's own learning rate, weight decay and batch size; the
+loop alone is timed, without its imports, and it exports nothing. --plain of the trials are run so, evenly spaced
+over the learning rates, and the time of all is scaled from their median. Our accuracy is that of the kept epoch, the
+plain loop's that of its last. Without --weights the backbone is random, and the accuracies are low ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.frozen_backbone import Setting, plain_epochs  # noqa: E402
+from container.common.channels import resolve  # noqa: E402
+from launcher.config.words import LOCAL_ROLE  # noqa: E402
+from launcher.doors import Door, open_local  # noqa: E402
+from launcher.local.engines.environments import Environments  # noqa: E402
+from launcher.local.settings import Settings  # noqa: E402
+from launcher.local.uris import to_uri  # noqa: E402
+
+# The issue's bound on 20 trials of 5 epochs over 20 plain runs.
+BOUND = 50
+NAME = "speed"
+
+Trial = dict[str, Any]
+
+
+def request(setting: Setting, state: Path, *, trials: int, parallel: int) -> dict[str, Any]:
+    """A random search over what a head's training depends on."""
+    channels = {"train": setting.train, "validation": setting.validation}
+    channels |= {"weights": setting.weights} if setting.weights else {}
+    return {
+        "HyperParameterTuningJobName": NAME,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "RandomSeed": 0,
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:loss"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": parallel},
+            "ParameterRanges": {
+                "ContinuousParameterRanges": [
+                    {"Name": "lr", "MinValue": "0.0001", "MaxValue": "0.03", "ScalingType": "Logarithmic"},
+                    {"Name": "weight-decay", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"},
+                ],
+                "CategoricalParameterRanges": [{"Name": "batch-size", "Values": ["16", "32", "64"]}],
+            },
+        },
+        "TrainingJobDefinition": {
+            "StaticHyperParameters": {
+                "model": setting.model,
+                "weights": "channel" if setting.weights else "none",
+                "epochs": str(setting.epochs),
+                "test-fraction": "0",
+            },
+            "AlgorithmSpecification": {
+                "TrainingImage": "byoc-train",
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [
+                    {"Name": f"validation:{what}", "Regex": f"validation:{what}=([0-9.eE+-]+)"}
+                    for what in ("loss", "accuracy")
+                ],
+            },
+            "RoleArn": LOCAL_ROLE,
+            "InputDataConfig": [
+                {
+                    "ChannelName": name,
+                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": to_uri(path)}},
+                }
+                for name, path in channels.items()
+            ],
+            "OutputDataConfig": {"S3OutputPath": to_uri(state / "output")},
+            "ResourceConfig": {"InstanceType": "local", "InstanceCount": 1, "VolumeSizeInGB": 30},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        },
+    }
+
+
+def search(setting: Setting, state: Path, *, trials: int, parallel: int) -> tuple[float, list[Trial]]:
+    """Seconds of the whole search, and every trial's description."""
+    settings = Settings()
+    Environments(settings).ensure("train", gpu=False, say=print, cancelled=lambda: False)
+    door, _ = open_local(state, "process")
+    began = time.perf_counter()
+    door.sagemaker.create_hyper_parameter_tuning_job(**request(setting, state, trials=trials, parallel=parallel))
+    while _status(door) == "InProgress":
+        time.sleep(0.2)
+    seconds = time.perf_counter() - began
+    answer = door.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=NAME, MaxResults=100
+    )
+    names = [each["TrainingJobName"] for each in answer["TrainingJobSummaries"]]
+    return seconds, [door.sagemaker.describe_training_job(TrainingJobName=name) for name in names]
+
+
+def _status(door: Door) -> str:
+    answer = door.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)
+    return str(answer["HyperParameterTuningJobStatus"])
+
+
+def accuracy(trial: Trial) -> float:
+    """The last validation accuracy a trial printed, which is that of its kept epoch."""
+    return next(m["Value"] for m in trial["FinalMetricDataList"] if m["MetricName"] == "validation:accuracy")
+
+
+def twin(setting: Setting, trial: Trial) -> tuple[float, float]:
+    """(seconds, validation accuracy) of the plain loop with a trial's values."""
+    values = trial["HyperParameters"]
+    same = replace(
+        setting,
+        lr=float(values["lr"]),
+        weight_decay=float(values["weight-decay"]),
+        batch=int(values["batch-size"]),
+    )
+    began = time.perf_counter()
+    _, reached = plain_epochs(same, setting.epochs)
+    return time.perf_counter() - began, reached
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A search against plain runs")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--model", default="resnet50")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--plain", type=int, default=3, help="how many trials are run by the plain loop too")
+    options = parser.parse_args()
+    splits = resolve(options.data)
+    setting = Setting(splits["train"], splits["validation"], options.model, options.weights, options.epochs)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        seconds, trials = search(setting, Path(folder), trials=options.trials, parallel=options.parallel)
+    print(f"search: {len(trials)} trials of {options.epochs} epochs in {seconds:.1f} s", flush=True)
+    completed = [trial for trial in trials if trial["TrainingJobStatus"] == "Completed"]
+    ordered = sorted(completed, key=lambda trial: float(trial["HyperParameters"]["lr"]))
+    chosen = [ordered[round(i * (len(ordered) - 1) / max(options.plain - 1, 1))] for i in range(options.plain)]
+    print(f"\n{'lr':>9} {'decay':>9} {'batch':>6} {'plain s':>9} {'plain acc.':>11} {'ours acc.':>10}")
+    times = []
+    for trial in chosen:
+        taken, reached = twin(setting, trial)
+        times.append(taken)
+        h = trial["HyperParameters"]
+        print(
+            f"{float(h['lr']):>9.2g} {float(h['weight-decay']):>9.2g} {h['batch-size']:>6} {taken:>9.1f} "
+            f"{reached:>11.4f} {accuracy(trial):>10.4f}",
+            flush=True,
+        )
+    whole = statistics.median(times) * len(trials)
+    print(f"\n{options.model}: {len(trials)} plain runs {whole:.0f} s (scaled from {len(times)} of them)")
+    print(f"the search {seconds:.1f} s, {len(completed)} of {len(trials)} trials completed")
+    print(f"{whole / seconds:.1f} times as fast (asked: {BOUND})")
+
+
+if __name__ == "__main__":
+    main()
