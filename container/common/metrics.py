@@ -1,11 +1,14 @@
 """The metrics line: its format and, beside it, the regexes that read it back.
 
-Training prints one line an epoch from rank 0 and one at the end for the test split:
+Training prints one line an epoch from rank 0. At the end come the validation metrics of the epoch that
+is kept, and the test split's:
 
     epoch=3 train:loss=0.4121 train:accuracy=0.8812 validation:loss=0.3977 … images_per_second=412.7
+    validation:loss=0.3977 validation:accuracy=0.8904 validation:f1=0.8711
     test:loss=0.4010 test:accuracy=0.8930 test:f1=0.8842
 
-SageMaker reads values out of the log by regex (``AlgorithmSpecification.MetricDefinitions``).
+SageMaker reads values out of the log by regex (``AlgorithmSpecification.MetricDefinitions``) and takes the
+last of a metric for the job's own: what it, and a tuning job, judges by is thus the exported model.
 
     >>> line = format_line({"epoch": 3, "validation:loss": 0.39771})
     >>> line
@@ -22,8 +25,6 @@ from dataclasses import dataclass, fields
 
 NUMBER = r"([0-9.eE+-]+)"
 
-SPLITS = ("train", "validation", "test")
-
 EPOCH_METRICS: tuple[str, ...] = (
     "epoch",
     "train:loss",
@@ -33,11 +34,13 @@ EPOCH_METRICS: tuple[str, ...] = (
     "validation:f1",
     "images_per_second",
 )
+# Of the epoch that is kept, once more.
+KEPT_METRICS: tuple[str, ...] = ("validation:loss", "validation:accuracy", "validation:f1")
 TEST_METRICS: tuple[str, ...] = ("test:loss", "test:accuracy", "test:f1")
 METRICS: tuple[str, ...] = EPOCH_METRICS + TEST_METRICS
 
 # Lines that carry metrics start so; everything else in a log is prose.
-_LINE = re.compile(r"^(?:epoch=|test:loss=)")
+_LINE = re.compile(r"^(?:epoch=|validation:loss=|test:loss=)")
 
 
 def regex(name: str) -> str:

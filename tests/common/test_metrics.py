@@ -47,6 +47,11 @@ def test_prose_is_no_metrics_line() -> None:
     assert metrics.parse_line("epoch=1 train:loss=nan") == {"epoch": 1.0}
 
 
+def test_the_kept_epochs_line_is_a_metrics_line_without_an_epoch() -> None:
+    line = metrics.format_line({name: 0.5 for name in metrics.KEPT_METRICS})
+    assert metrics.parse_line(line) == dict.fromkeys(metrics.KEPT_METRICS, 0.5)
+
+
 def test_sagemakers_limit_on_metric_definitions_is_kept() -> None:
     assert len(metrics.metric_definitions()) <= 40
 
