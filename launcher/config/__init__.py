@@ -1,7 +1,18 @@
 """Preset and flags become one frozen, validated RunConfig."""
 
 from launcher.config.presets import load_preset, preset_names
-from launcher.config.run import Endpoint, RunConfig, Training
+from launcher.config.run import Endpoint, RunConfig, Training, Tuning
+from launcher.config.tuning_words import tuning_config
 from launcher.config.words import endpoint_config, training_config
 
-__all__ = ["Endpoint", "RunConfig", "Training", "endpoint_config", "load_preset", "preset_names", "training_config"]
+__all__ = [
+    "Endpoint",
+    "RunConfig",
+    "Training",
+    "Tuning",
+    "endpoint_config",
+    "load_preset",
+    "preset_names",
+    "training_config",
+    "tuning_config",
+]

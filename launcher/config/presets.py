@@ -4,6 +4,7 @@ description: one line for `--help`
 hyperparameters: {model: mobilenet_v2, epochs: 5, …}       # container.common.hyperparameters
 training: {instance-type: ml.m5.xlarge, max-runtime: 3600} # the names of the flags
 endpoint: {instance-type: ml.m5.large}
+tuning: {jobs: 18, ranges: {lr: {min: 0.001, max: 0.1, scale: Logarithmic}, batch-size: [16, 32, 64]}}
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from container.common.names import did_you_mean
-from launcher.config.run import Frozen
+from launcher.config.frozen import Frozen
 from launcher.errors import ConfigError, NotFound
 
 FOLDER = Path(__file__).resolve().parents[1] / "presets"
@@ -41,6 +42,31 @@ class EndpointPart(Frozen):
     environment: dict[str, str] = Field(default_factory=dict)
 
 
+class TuningPart(Frozen):
+    """What a preset may say of searches. Words and ranges are checked where flags are, in tuning_words."""
+
+    strategy: str | None = None
+    objective: str | None = None
+    goal: str | None = None
+    jobs: int | None = None
+    parallel: int | None = None
+    early_stopping: str | None = None
+    max_search_runtime: int | None = None
+    target: float | None = None
+    patience_jobs: int | None = None
+    until_converged: bool | None = None
+    random_seed: int | None = None
+    min_resource: int | None = None
+    max_resource: int | None = None
+    ranges: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("early_stopping", mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        # YAML reads a bare Off as false.
+        return {False: "Off", True: "Auto"}[value] if isinstance(value, bool) else value
+
+
 class Preset(Frozen):
     """A preset file's content."""
 
@@ -49,6 +75,7 @@ class Preset(Frozen):
     hyperparameters: dict[str, str] = Field(default_factory=dict)
     training: TrainingPart = Field(default_factory=TrainingPart)
     endpoint: EndpointPart = Field(default_factory=EndpointPart)
+    tuning: TuningPart = Field(default_factory=TuningPart)
 
 
 def preset_names(folder: Path = FOLDER) -> list[str]:
@@ -70,7 +97,7 @@ def load_preset(name: str, *, folder: Path = FOLDER) -> Preset:
     if not isinstance(raw, dict):
         raise ConfigError(f"The preset {path} must be a mapping of {', '.join(_keys(Preset))}.")
     values = _known(raw, Preset, str(path))
-    for key, part in (("training", TrainingPart), ("endpoint", EndpointPart)):
+    for key, part in (("training", TrainingPart), ("endpoint", EndpointPart), ("tuning", TuningPart)):
         if key in values:
             values[key] = _known(_mapping(values[key], key, path), part, f"{path}, {key}")
             if "environment" in values[key]:
@@ -120,5 +147,6 @@ def problem(error: ValueError) -> str:
     errors: Iterable[Any] = error.errors() if hasattr(error, "errors") else ()
     for each in errors:
         where = ".".join(str(part).replace("_", "-") for part in each["loc"])
-        return f"{where}: {each['msg'].removeprefix('Value error, ')}"
+        said = each["msg"].removeprefix("Value error, ")
+        return f"{where}: {said}" if where else said
     return str(error)

@@ -120,10 +120,10 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place) -> RunConf
     return _build(place, preset, endpoint=(Endpoint, fields))
 
 
-def fresh_name(stem: str, now: datetime | None = None) -> str:
-    """A name nobody has: the stem and the moment, to the millisecond."""
+def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = 40) -> str:
+    """A name nobody has: the stem and the moment, to the millisecond (20 characters)."""
     moment = now or datetime.now(UTC)
-    word = re.sub(r"[^a-zA-Z0-9]+", "-", stem)[:40].strip("-") or "run"
+    word = re.sub(r"[^a-zA-Z0-9]+", "-", stem)[:stem_length].strip("-") or "run"
     return f"{word}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
 
 

@@ -2,5 +2,12 @@
 
 from launcher.requests.endpoint import create_endpoint, create_endpoint_config, create_model
 from launcher.requests.training import create_training_job
+from launcher.requests.tuning import create_hyper_parameter_tuning_job
 
-__all__ = ["create_endpoint", "create_endpoint_config", "create_model", "create_training_job"]
+__all__ = [
+    "create_endpoint",
+    "create_endpoint_config",
+    "create_hyper_parameter_tuning_job",
+    "create_model",
+    "create_training_job",
+]

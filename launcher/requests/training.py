@@ -13,30 +13,42 @@ PROJECT_TAG = {"Key": "project", "Value": "byoc-image-classifier"}
 
 def create_training_job(training: Training) -> dict[str, Any]:
     """The request for one training job."""
-    request: dict[str, Any] = {
+    return {
         "TrainingJobName": training.name,
+        "HyperParameters": dict(training.hyperparameters),
+        "ResourceConfig": resources(training),
+        **definition(training),
+        "Tags": [PROJECT_TAG],
+    }
+
+
+def definition(training: Training) -> dict[str, Any]:
+    """What a training job and the trials of a search say alike."""
+    shared: dict[str, Any] = {
         "RoleArn": training.role,
         "AlgorithmSpecification": {
             "TrainingImage": training.image,
             "TrainingInputMode": "File",
             "MetricDefinitions": metrics.metric_definitions(),
         },
-        "HyperParameters": dict(training.hyperparameters),
         "InputDataConfig": [_channel(name, uri) for name, uri in training.channels.items()],
         "OutputDataConfig": {"S3OutputPath": training.output},
-        "ResourceConfig": {
-            "InstanceType": training.instance_type,
-            "InstanceCount": training.instance_count,
-            "VolumeSizeInGB": training.volume_gb,
-        },
         "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime},
-        "Tags": [PROJECT_TAG],
     }
     if training.checkpoints:
-        request["CheckpointConfig"] = {"S3Uri": training.checkpoints, "LocalPath": CHECKPOINT_PATH}
+        shared["CheckpointConfig"] = {"S3Uri": training.checkpoints, "LocalPath": CHECKPOINT_PATH}
     if training.environment:
-        request["Environment"] = dict(training.environment)
-    return request
+        shared["Environment"] = dict(training.environment)
+    return shared
+
+
+def resources(training: Training) -> dict[str, Any]:
+    """The machines of one job."""
+    return {
+        "InstanceType": training.instance_type,
+        "InstanceCount": training.instance_count,
+        "VolumeSizeInGB": training.volume_gb,
+    }
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:

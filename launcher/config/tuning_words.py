@@ -1,0 +1,144 @@
+"""From the words of `tune` and a preset's `tuning:` section to a RunConfig; every fault named with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from container.common import channels, hyperparameters
+from container.common.names import did_you_mean
+from launcher.config.presets import Preset, problem
+from launcher.config.ranges import Choices, Range, preset_range, read_range
+from launcher.config.run import RunConfig, Training, Tuning
+from launcher.config.tuning import EARLY_STOPPING, GOALS, STRATEGIES, WARM_START_TYPES, natural_goal
+from launcher.config.words import Place, TrainWords, fresh_name, training_config
+from launcher.errors import ConfigError
+
+# Trials of a search unless told.
+JOBS = 10
+_OBJECTIVE = "validation:loss"
+# What a name keeps of its stem when the moment takes the rest of 32 characters.
+_STEM = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneWords:
+    """The flags of `tune`, as given; None and empty are what was not. ``training`` is what all trials share."""
+
+    training: TrainWords
+    ranges: Mapping[str, str] = field(default_factory=dict)
+    strategy: str | None = None
+    objective: str | None = None
+    goal: str | None = None
+    jobs: int | None = None
+    parallel: int | None = None
+    early_stopping: str | None = None
+    max_search_runtime: int | None = None
+    warm_start: Sequence[str] = ()
+    warm_start_type: str | None = None
+    target: float | None = None
+    patience_jobs: int | None = None
+    until_converged: bool | None = None
+    random_seed: int | None = None
+    min_resource: int | None = None
+    max_resource: int | None = None
+
+
+def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
+    """The RunConfig of one search. Raises ConfigError."""
+    ranges = _ranges(words, preset)
+    training = _training(words, preset, place, ranges, now)
+    fields = {key: value for key in _KEPT if (value := _chosen(words, preset, key)) is not None}
+    fields["strategy"] = _word("--strategy", _chosen(words, preset, "strategy") or "Bayesian", STRATEGIES)
+    fields["objective"] = _chosen(words, preset, "objective") or _OBJECTIVE
+    fields["goal"] = _word("the goal", _chosen(words, preset, "goal") or natural_goal(fields["objective"]), GOALS)
+    fields["early_stopping"] = _early_stopping(words, preset, fields["strategy"])
+    fields["warm_start_type"] = _word("--warm-start-type", words.warm_start_type or WARM_START_TYPES[0],
+                                      WARM_START_TYPES)  # fmt: skip
+    fields |= _limits(words, preset, fields["strategy"])
+    if fields["strategy"] == "Hyperband":
+        fields = {"min_resource": 1, "max_resource": _longest(training, ranges), **fields}
+    elif words.min_resource is None and words.max_resource is None:
+        fields = {key: value for key, value in fields.items() if key not in ("min_resource", "max_resource")}
+    try:
+        tuning = Tuning(training=training, ranges=ranges, warm_start=tuple(words.warm_start), **fields)
+        return RunConfig(door=place.door, preset=preset.name or None, tuning=tuning)
+    except ValueError as exc:
+        said = problem(exc)
+        raise ConfigError(f"{said[0].upper()}{said[1:].rstrip('.?')}.") from exc
+
+
+_KEPT = ("max_search_runtime", "target", "patience_jobs", "until_converged", "random_seed", "min_resource",
+         "max_resource")  # fmt: skip
+
+
+def _chosen(words: TuneWords, preset: Preset, key: str) -> Any:
+    given = getattr(words, key)
+    return given if given is not None else getattr(preset.tuning, key)
+
+
+def _ranges(words: TuneWords, preset: Preset) -> tuple[Range, ...]:
+    """The preset's ranges without those that a flag fixes or replaces, and the flags' own."""
+    found = {range_.name: range_ for name, value in preset.tuning.ranges.items()
+             if (range_ := preset_range(name, value))}  # fmt: skip
+    fixed = {name.replace("_", "-") for name in words.training.hyperparameters}
+    found = {name: range_ for name, range_ in found.items() if name not in fixed}
+    given: dict[str, Range] = {}
+    for name, text in words.ranges.items():
+        range_ = read_range(name, text)
+        if range_.name in given:
+            raise ConfigError(f"Two ranges are given for '{range_.name}', with a hyphen and with an underscore.")
+        given[range_.name] = range_
+    return tuple({**found, **given}.values())
+
+
+def _training(
+    words: TuneWords, preset: Preset, place: Place, ranges: tuple[Range, ...], now: datetime | None
+) -> Training:
+    """What all trials share: the preset's hyperparameters make way for ranges, a flag's do not."""
+    tuned = {range_.name for range_ in ranges}
+    static = {name: value for name, value in preset.hyperparameters.items() if name.replace("_", "-") not in tuned}
+    name = words.training.name or fresh_name(preset.name or "tune", now, stem_length=_STEM)
+    shared = replace(words.training, name=name)
+    training = training_config(shared, preset.model_copy(update={"hyperparameters": static}), place).training
+    assert training is not None
+    weights = next((each for each in ranges if each.name == "weights"), None)
+    if isinstance(weights, Choices) and "channel" in weights.values and channels.WEIGHTS not in training.channels:
+        raise ConfigError("The range of 'weights' has the value channel, and no such channel is given; "
+                          "add --channel weights=FILE.")  # fmt: skip
+    # A trial is not begun again once interrupted, so its checkpoints are kept only where a place is named.
+    return training if words.training.checkpoints else training.model_copy(update={"checkpoints": None})
+
+
+def _word(what: str, given: str, known: Sequence[str]) -> str:
+    """One of SageMaker's words, written in any case."""
+    for word in known:
+        if word.lower() == given.lower():
+            return word
+    raise ConfigError(f"{what[0].upper()}{what[1:]} cannot be '{given}'.{did_you_mean(given, known)}")
+
+
+def _early_stopping(words: TuneWords, preset: Preset, strategy: str) -> str:
+    """Off unless asked for; a preset's Auto is for the strategies that have it."""
+    if words.early_stopping is None and strategy == "Hyperband":
+        return "Off"
+    return _word("--early-stopping", _chosen(words, preset, "early_stopping") or "Off", EARLY_STOPPING)
+
+
+def _limits(words: TuneWords, preset: Preset, strategy: str) -> dict[str, int]:
+    """How many trials, and how many at once; a preset's numbers give way to a flag they do not fit."""
+    jobs = words.jobs if strategy == "Grid" else _chosen(words, preset, "jobs") or JOBS
+    parallel = _chosen(words, preset, "parallel") or 1
+    if words.parallel is None and jobs is not None:
+        parallel = min(parallel, jobs)
+    return {"parallel": parallel} | ({} if jobs is None else {"jobs": jobs})
+
+
+def _longest(training: Training, ranges: Sequence[Range]) -> int:
+    """The most epochs that any trial runs for: what Hyperband may spend on one."""
+    for each in ranges:
+        if each.name == "epochs":
+            return max(int(float(v)) for v in (each.values if isinstance(each, Choices) else [each.maximum]))
+    return hyperparameters.parse(training.hyperparameters).epochs
