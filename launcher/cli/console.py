@@ -50,16 +50,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo(line.rstrip())
 
 
-def span(seconds: float) -> str:
-    """A duration as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def public(description: Mapping[str, Any]) -> dict[str, Any]:
     """An answer without boto3's metadata."""
     return {key: value for key, value in description.items() if key != "ResponseMetadata"}

@@ -33,8 +33,9 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     """
     import time
 
-    from launcher.cli.console import say, span, suggest
+    from launcher.cli.console import say, suggest
     from launcher.config.words import endpoint_name
+    from launcher.durations import span
 
     began = time.monotonic()
     where = DoorWords(local=local, state=state, region=None, profile=None)

@@ -21,7 +21,8 @@ def command(where: DoorWords, name: str | None, aws: bool, limit: int, as_json: 
     from dataclasses import replace
 
     from launcher.aws.presence import credentials_found
-    from launcher.cli.console import print_json, print_table, say, span
+    from launcher.cli.console import print_json, print_table, say
+    from launcher.durations import span
     from launcher.verbs.listing import everything
 
     if name is not None:
@@ -72,7 +73,7 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
 
 
 def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
-    from launcher.cli.console import span
+    from launcher.durations import span
     from launcher.verbs.training import metrics
 
     status = description.get("EndpointStatus") or description["TrainingJobStatus"]
