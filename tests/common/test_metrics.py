@@ -48,7 +48,7 @@ def test_prose_is_no_metrics_line() -> None:
 
 
 def test_the_kept_epochs_line_is_a_metrics_line_without_an_epoch() -> None:
-    line = metrics.format_line({name: 0.5 for name in metrics.KEPT_METRICS})
+    line = metrics.format_line(dict.fromkeys(metrics.KEPT_METRICS, 0.5))
     assert metrics.parse_line(line) == dict.fromkeys(metrics.KEPT_METRICS, 0.5)
 
 
