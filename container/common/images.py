@@ -12,18 +12,31 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.common.errors import BadInput, PayloadTooLarge
+from container.common.errors import BadInput, PayloadTooLarge, RequestError, first_line
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Pixels = NDArray[np.uint8]
+
+
+class _Sliced(Protocol):
+    """What arrays and torch's tensors have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+Squares = TypeVar("Squares", bound=_Sliced)
 
 # https://pytorch.org/vision/stable/models.html: the statistics torchvision's weights were trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -34,6 +47,9 @@ RESIZE_RATIO = 256 / 224
 
 # A decoded image of 100 million RGB pixels takes 300 MB. Phone panoramas stay below; bombs do not.
 MAX_PIXELS = 100_000_000
+
+# At once, where pixels deeper than 8 bits are scaled: only the 8-bit image and a strip of them are ever held.
+_STRIP_PIXELS = 4_000_000
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -64,20 +80,37 @@ class Geometry:
         return max(int(short * width / height), short), short
 
 
-def decode(data: bytes) -> Image.Image | Pixels:
+class PixelBudget:
+    """How many pixels may still be decoded and resized: one image is bounded by MAX_PIXELS, a request by this."""
+
+    def __init__(self, pixels: int) -> None:
+        self._whole = self._left = pixels
+
+    def spend(self, width: int, height: int) -> None:
+        """Raises PayloadTooLarge when there are no more."""
+        self._left -= width * height
+        if self._left < 0:
+            raise PayloadTooLarge(
+                f"The images have more than {self._whole // 1_000_000} million pixels in all; send fewer at once, "
+                "or scale them down first."
+            )
+
+
+def decode(data: bytes, budget: PixelBudget | None = None) -> Image.Image | Pixels:
     """Encoded bytes → an upright image: an HWC or HW uint8 array (JPEG), else a PIL image.
 
     The first frame of an animation; 16-bit gray scaled to 8; EXIF orientation applied.
-    Raises BadInput when it is no readable image, PayloadTooLarge above MAX_PIXELS.
+    Raises BadInput when it is no readable image, PayloadTooLarge above MAX_PIXELS or the budget,
+    MemoryError, and nothing else.
     """
     if data[:3] == b"\xff\xd8\xff":
-        fast = _decode_jpeg(data)
+        fast = _decode_jpeg(data, budget)
         if fast is not None:
             return fast
-    return _decode_pillow(data)
+    return _decode_pillow(data, budget)
 
 
-def _decode_jpeg(data: bytes) -> Pixels | None:
+def _decode_jpeg(data: bytes, budget: PixelBudget | None) -> Pixels | None:
     """The quick way for ordinary JPEGs; None sends the bytes to Pillow, which has the last word."""
     try:
         import simplejpeg
@@ -89,26 +122,44 @@ def _decode_jpeg(data: bytes) -> Pixels | None:
         if colorspace not in ("YCbCr", "Gray", "RGB"):
             return None  # CMYK and YCCK need Adobe's inversion, which Pillow knows
         # Exif stands in the first segments; without it there is no orientation to ask Pillow for.
-        if b"Exif\x00\x00" in data[:65536] and _orientation(data) != 1:
+        if b"Exif\x00\x00" in data[:65536] and _stored_orientation(data) != 1:
             return None
+        if budget:
+            budget.spend(width, height)
         array: Pixels = simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB")
         return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    except ValueError:
+    except (RequestError, MemoryError):
+        raise
+    except Exception:  # whatever it is that this decoder cannot read
         return None
 
 
-def _orientation(data: bytes) -> int:
+def _stored_orientation(data: bytes) -> int | None:
+    """A file's EXIF orientation; None where the file is an odd one, for Pillow to look into."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except (OSError, ValueError, SyntaxError):
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return _orientation(image)
+    except MemoryError:
+        raise
+    except Exception:  # as in _decode_pillow, which sees the file next and says what is wrong
+        return None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How an opened picture is to be turned, as EXIF numbers it; 1, upright, where EXIF says nothing of use."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # damaged EXIF, which says nothing against the pixels
         return 1
+    return value if isinstance(value, int) else 1
 
 
-def _decode_pillow(data: bytes) -> Image.Image:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def _decode_pillow(data: bytes, budget: PixelBudget | None) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
 
     if not data:
         raise BadInput("The image is empty (0 bytes); send the file's bytes.")
@@ -118,15 +169,37 @@ def _decode_pillow(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             _check_pixels(*image.size)
+            if budget:
+                budget.spend(*image.size)
             image.load()
-            return ImageOps.exif_transpose(_eight_bit(image))
+            # Asked for now: some formats turn themselves when they are loaded, and 8 bits carry no EXIF.
+            turn = _turns().get(_orientation(image))
+            upright = _eight_bit(image)
+            return upright if turn is None else upright.transpose(turn)
+    except (RequestError, MemoryError):
+        raise
     except Image.DecompressionBombError as exc:
         raise PayloadTooLarge(_too_large_text("far too many pixels")) from exc
     except UnidentifiedImageError as exc:
         raise BadInput("The bytes are not an image that can be read; send a JPEG, PNG, WebP, BMP or GIF file.") from exc
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, AttributeError, RuntimeError) as exc:
-        # Pillow's decoders raise all of these on damaged files.
-        raise BadInput(f"The image is damaged ({exc}); send the file again, or another one.") from exc
+    except Exception as exc:
+        # On odd files Pillow's decoders raise nearly anything: struct.error, KeyError, ZeroDivisionError, …
+        raise BadInput(f"The image is damaged ({first_line(exc)}); send the file again, or another one.") from exc
+
+
+def _turns() -> dict[int, Image.Transpose]:
+    """EXIF orientation → what sets the picture upright (as PIL.ImageOps.exif_transpose does)."""
+    from PIL.Image import Transpose
+
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
 
 
 def _check_pixels(width: int, height: int) -> None:
@@ -142,36 +215,53 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """16-bit and float gray scaled to 8 bits; Pillow's own convert would clip them to white."""
     from PIL import Image
 
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
-    if image.mode == "I":
-        array = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((np.clip(array, 0, 65535) >> 8).astype(np.uint8))
-    if image.mode == "F":
-        array = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        scale = 255.0 if array.size and array.max() <= 1.0 else 1.0
-        return Image.fromarray(np.clip(array * scale, 0, 255).astype(np.uint8))
-    return image
+    if not (image.mode.startswith("I;16") or image.mode in ("I", "F")):
+        return image
+    gray = np.empty((image.height, image.width), np.uint8)
+    # Floats are 0 to 1 or 0 to 255; only the brightest tells which.
+    unit = image.mode == "F" and max(float(np.nan_to_num(strip).max()) for _, strip in _strips(image)) <= 1.0
+    for rows, strip in _strips(image):
+        if image.mode == "F":
+            gray[rows] = np.clip(np.nan_to_num(strip) * (255.0 if unit else 1.0), 0, 255)
+        else:
+            gray[rows] = np.clip(strip, 0, 65535) >> 8
+    return Image.fromarray(gray)
 
 
-def fit(image: Image.Image | NDArray[Any], geometry: Geometry, *, margin: bool = False) -> Pixels:
+def _strips(image: Image.Image) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """An image's values, some rows at a time."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
+
+
+def fit(
+    image: Image.Image | NDArray[Any], geometry: Geometry, *, margin: bool = False, budget: PixelBudget | None = None
+) -> Pixels:
     """An image of any size → (S, S, C) uint8, resized and cropped by ``geometry``.
 
     ``margin`` keeps the whole resized square (side ``resize_size`` under the crop rule) for
-    augmentation; its centre S × S equals the answer without ``margin``.
+    augmentation; its centre S × S equals the answer without ``margin``. Raises BadInput for colours
+    that cannot be converted, PayloadTooLarge for an image too long to be resized, or over the budget.
     """
     from PIL import Image
 
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     mode = "L" if geometry.channels == 1 else "RGB"
     if picture.mode != mode:
-        picture = picture.convert(mode)
+        try:
+            picture = picture.convert(mode)
+        except ValueError as exc:
+            raise BadInput(f"The image's colours cannot be used ({exc}); save it as RGB.") from exc
     width, height = geometry.resized(*picture.size)
     if width * height > MAX_PIXELS:
         raise PayloadTooLarge(
             f"The image has {picture.width} × {picture.height} pixels, and with its shorter side resized it would "
             f"have {width} × {height}; crop it first."
         )
+    if budget:
+        budget.spend(width, height)
     side = geometry.resize_size if margin and geometry.rule == "crop" else geometry.image_size
     if (width, height) == picture.size == (side, side):
         return _hwc(picture)
@@ -187,16 +277,17 @@ def _hwc(picture: Image.Image) -> Pixels:
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def prepare(data: bytes, geometry: Geometry, *, margin: bool = False) -> Pixels:
-    """Encoded bytes → (S, S, C) uint8: ``decode`` then ``fit``."""
-    return fit(decode(data), geometry, margin=margin)
+def prepare(data: bytes, geometry: Geometry, *, margin: bool = False, budget: PixelBudget | None = None) -> Pixels:
+    """Encoded bytes → (S, S, C) uint8: ``decode`` then ``fit``. Raises RequestError or MemoryError alone."""
+    return fit(decode(data, budget), geometry, margin=margin, budget=budget)
 
 
-def center(pixels: Pixels, size: int) -> Pixels:
-    """The central ``size`` × ``size`` of (..., H, W, C) pixels kept with a margin."""
+def center(pixels: Squares, size: int) -> Squares:
+    """The central ``size`` × ``size`` of (..., H, W, C) pixels kept with a margin; of an array, or a torch tensor."""
     height, width = pixels.shape[-3], pixels.shape[-2]
     top, left = round((height - size) / 2.0), round((width - size) / 2.0)
-    return pixels[..., top : top + size, left : left + size, :]
+    square: Squares = pixels[..., top : top + size, left : left + size, :]
+    return square
 
 
 def normalize(pixels: Pixels, mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:

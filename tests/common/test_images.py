@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from container.common import images
-from container.common.errors import BadInput, PayloadTooLarge
+from container.common.errors import BadInput, PayloadTooLarge, RequestError
 from container.common.images import Geometry
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -128,6 +128,44 @@ def test_sixteen_bit_gray_is_scaled_and_not_clipped_to_white() -> None:
     np.testing.assert_array_equal(ours[..., 0], (ramp >> 8).astype(np.uint8))
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_deep_gray_is_scaled_strip_by_strip_as_it_would_be_whole(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_STRIP_PIXELS", 64 * 10)  # 64 rows are no whole number of strips
+    ramp = np.linspace(0, 1 if dtype is np.float32 else 65535, 64 * 64).astype(dtype).reshape(64, 64)
+    ours = images.prepare(encoded(ramp, "TIFF"), Geometry(64, "squash", channels=1))
+    expected = ramp * 255 if dtype is np.float32 else ramp.astype(np.int64) >> 8
+    np.testing.assert_array_equal(ours[..., 0], expected.astype(np.uint8))
+
+
+def test_sixteen_bit_gray_is_set_upright_too() -> None:
+    ramp = np.linspace(0, 65535, 40 * 30).astype(np.uint16).reshape(40, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ours = images.decode(encoded(ramp, "PNG", exif=exif))
+    np.testing.assert_array_equal(np.asarray(ours), np.rot90((ramp >> 8).astype(np.uint8), -1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_pillows_own(orientation: int) -> None:
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(scene(30, 20), "PNG", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(np.asarray(images.decode(data)), np.asarray(expected))
+
+
+def test_an_orientation_that_is_no_number_leaves_the_picture_as_it_is() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(scene(30, 20), "JPEG", exif=exif)
+    one = b"\x01\x12\x00\x03\x00\x00\x00\x01"  # the tag, a short, one of them
+    assert data.count(one) == 1
+    twice = data.replace(one, one[:-1] + b"\x02")
+    assert np.asarray(images.decode(twice)).shape == (30, 20, 3)
+
+
 def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
     buffer = io.BytesIO()
@@ -159,6 +197,59 @@ def test_damaged_bytes_are_refused_with_a_sentence(damage: str) -> None:
     }[damage]
     with pytest.raises(BadInput, match=r"\.$"):
         images.prepare(data, Geometry(64))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF"])
+@pytest.mark.filterwarnings("ignore")
+def test_no_byte_that_is_wrong_raises_anything_else_than_a_refusal(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    options = {"exif": exif} if kind in ("JPEG", "PNG", "WEBP") else {}
+    whole = np.frombuffer(encoded(scene(20, 24), kind, **options), np.uint8)
+    refused = 0
+    for _ in range(1000):
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(len(whole), 400), 3)] = rng.integers(0, 256, 3)
+        try:
+            images.prepare(damaged.tobytes(), Geometry(16))
+        except RequestError:
+            refused += 1
+    assert refused > 0
+
+
+def test_colours_that_cannot_be_converted_are_refused() -> None:
+    with pytest.raises(BadInput, match="save it as RGB"):
+        images.fit(Image.new("LAB", (8, 8)), Geometry(8, channels=1))
+
+
+def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    for name in ("PNG", "JPEG"):
+        data = encoded(scene(20, 24), name)
+        with monkeypatch.context() as patch:
+            patch.setattr("PIL.ImageFile.ImageFile.load", full)
+            patch.setattr("simplejpeg.decode_jpeg", full)
+            with pytest.raises(MemoryError):
+                images.prepare(data, Geometry(16))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_images_share_the_pixels_of_their_request(kind: str) -> None:
+    data = encoded(scene(1000, 1000), kind)
+    budget = images.PixelBudget(2_500_000)
+    for _ in range(2):
+        images.prepare(data, Geometry(32), budget=budget)
+    with pytest.raises(PayloadTooLarge, match=r"more than 2 million pixels in all"):
+        images.prepare(data, Geometry(32), budget=budget)
+
+
+def test_what_an_image_is_resized_to_counts_as_well() -> None:
+    thread = encoded(scene(1, 1000), "PNG")  # 37 × 37,000 with its shorter side resized
+    with pytest.raises(PayloadTooLarge, match="in all"):
+        images.prepare(thread, Geometry(32), budget=images.PixelBudget(1_000_000))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
