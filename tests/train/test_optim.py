@@ -83,3 +83,14 @@ def test_parts_of_a_batch_add_up_to_its_loss() -> None:
     total = loss.total(labels)
     parts = loss(logits[:3], labels[:3], total) + loss(logits[3:], labels[3:], total)
     torch.testing.assert_close(parts, loss(logits, labels, total))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_of_classes_without_weight_teaches_nothing(smoothing: float) -> None:
+    logits = torch.randn(4, 3, requires_grad=True)
+    labels = torch.tensor([1, 1, 1, 1])
+    loss = optim.CrossEntropyLoss(torch.tensor([1.0, 0.0, 2.0]), smoothing)
+    value = loss(logits, labels, loss.total(labels))
+    value.backward()
+    assert value.item() == 0
+    assert torch.equal(logits.grad, torch.zeros(4, 3))
