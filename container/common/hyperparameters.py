@@ -196,7 +196,14 @@ class Hyperparameters:
         "run",
         "0 to 2147483647",
     )
-    amp: bool = _spec(False, boolean, "bf16 autocast.", "run", "true | false")
+    amp: bool | str = _spec(
+        "auto",
+        auto_or(boolean),
+        "bf16 autocast. auto: on GPUs and CPUs with bf16 arithmetic, while the network trains; features of a frozen "
+        "backbone stay fp32.",
+        "run",
+        "auto | true | false",
+    )
     compile: bool = _spec(False, boolean, "torch.compile the network (GPU).", "run", "true | false")
     workers: int | str = _spec(
         "auto",

@@ -1,11 +1,15 @@
 """Checkpoints: all that a job needs to go on as if it had never been interrupted.
 
 One file, written whole: network, optimizer, best network so far, history, and the place in the
-epoch. Nothing random is in it, because everything random is derived from (seed, epoch, step).
+epoch. Nothing random is in it, because everything random is derived from (seed, epoch, step). Its
+name holds a digest of what the job is, so that jobs may share a folder, as a tuning job's do.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,10 @@ from container.common.errors import ContainerError, first_line
 from container.train import storage
 from container.train.tally import FIELDS
 
-NAME = "checkpoint.pt"
+PATTERN = "checkpoint*.pt"
+
+# Of the differences between two jobs, so many are named.
+_SHOWN = 3
 
 
 @dataclass
@@ -38,38 +45,62 @@ class TrainingState:
 class Checkpoints:
     """Reads and writes the checkpoint of one job.
 
-    ``identity`` says what the job is; a checkpoint of another one is refused, so that neither its
-    work is overwritten nor a wrong result reported.
+    ``identity`` says what the job is. Another one's checkpoint is never gone on from and never
+    overwritten.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, str]) -> None:
-        self.path = folder / NAME
-        self._identity = identity
+    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
+        self._identity = dict(identity)
+        digest = hashlib.blake2b(json.dumps(self._identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+        self.path = folder / PATTERN.replace("*", f"-{digest}")
 
     def save(self, state: TrainingState, model: dict[str, Any], optimizer: dict[str, Any]) -> None:
         """Write everything, whole or not at all. Raises StorageError when the disk is full."""
         content = {"identity": self._identity, "state": asdict(state), "model": model, "optimizer": optimizer}
         storage.write(self.path, lambda file: torch.save(content, file))
 
-    def load(self) -> tuple[TrainingState, dict[str, Any], dict[str, Any]] | None:
-        """The state, the model's and the optimizer's, or None when there is no checkpoint.
+    def load(self) -> dict[str, Any] | None:
+        """``state`` (a TrainingState's fields), ``model`` and ``optimizer``; None when there is no checkpoint.
 
-        Raises ContainerError for a checkpoint that is damaged or of another job.
+        Raises ContainerError for a checkpoint that is damaged.
         """
         if not self.path.exists():
             return None
-        remedy = f"delete {self.path} (or use another checkpoint location) to start anew"
         try:
             content = storage.load(self.path)
-            state = TrainingState(**content["state"])
-            identity, model, optimizer = content["identity"], content["model"], content["optimizer"]
+            TrainingState(**content["state"])
+            found = {name: content[name] for name in ("state", "model", "optimizer")}
+            difference = self._difference(content["identity"])
         except (OSError, KeyError, TypeError, ValueError) as exc:
-            raise ContainerError(f"The checkpoint {self.path} cannot be read ({first_line(exc)}); {remedy}.") from exc
-        for name in sorted({*identity, *self._identity}):
-            theirs, ours = identity.get(name, "nothing"), self._identity.get(name, "nothing")
-            if theirs != ours:
-                raise ContainerError(
-                    f"The checkpoint {self.path} is of another job: its {name} is {theirs}, this job's is {ours}; "
-                    f"start with the same configuration to go on, or {remedy}."
-                )
-        return state, model, optimizer
+            raise self._unusable(f"cannot be read ({first_line(exc)})") from exc
+        if difference:
+            raise self._unusable(f"is of another job ({difference})")
+        return found
+
+    def of_another(self) -> str | None:
+        """What the newest checkpoint that other jobs left in the folder differs in, as a warning; None without one."""
+        others = [path for path in self.path.parent.glob(PATTERN) if path != self.path]
+        if not others:
+            return None
+        newest = max(others, key=lambda path: path.stat().st_mtime_ns)
+        try:
+            difference = self._difference(storage.load(newest)["identity"])
+        except (OSError, KeyError, TypeError, ValueError) as exc:
+            difference = f"it cannot be read: {first_line(exc)}"
+        return (
+            f"{newest} is the checkpoint of another job ({difference}): this job starts anew, and leaves it alone; "
+            "to go on from it, start with the same configuration"
+        )
+
+    def _difference(self, theirs: Mapping[str, str]) -> str:
+        names = [name for name in sorted({*theirs, *self._identity}) if theirs.get(name) != self._identity.get(name)]
+        shown = [
+            f"its {name} is {theirs.get(name, 'nothing')}, this job's {self._identity.get(name, 'nothing')}"
+            for name in names[:_SHOWN]
+        ]
+        return "; ".join(shown) + (f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+    def _unusable(self, why: str) -> ContainerError:
+        return ContainerError(
+            f"The checkpoint {self.path} {why}; delete it, or use another checkpoint location, to start anew."
+        )

@@ -87,7 +87,7 @@ class FeatureStore:
         meter = Meter(self._console, "features", views * (share.stop - share.start))
         self._network.eval()
         found: Tensor | None = None
-        with torch.no_grad(), torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._h.amp):
+        with torch.no_grad(), torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._h.amp is True):
             for view in range(views):
                 for start in range(share.start, share.stop, BATCH):
                     self._stop.check()

@@ -24,12 +24,18 @@ COLLECTIONS = ("losses", "weights", "gradients", "biases")
 
 _PATH_VARIABLE = "SMDEBUG_CONFIG_FILE_PATH"
 
+# Where smdebug writes when a configuration does not say.
+_LOCAL_PATH = "/opt/ml/output/tensors"
+
 
 class Watcher(Protocol):
     """Told which phase training is in."""
 
     def watch(self, module: nn.Module, criterion: CrossEntropyLoss) -> None:
         """Look at ``module`` and the loss from now on."""
+
+    def begin(self, *, trained: int, evaluated: int) -> None:
+        """So many training and evaluation steps were done before, by a job this one goes on from."""
 
     def training(self) -> None:
         """Training steps follow."""
@@ -38,13 +44,15 @@ class Watcher(Protocol):
         """Evaluation follows."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is left, and look no more."""
 
 
 class NoWatcher:
     """Nobody looks."""
 
     def watch(self, module: nn.Module, criterion: CrossEntropyLoss) -> None: ...
+
+    def begin(self, *, trained: int, evaluated: int) -> None: ...
 
     def training(self) -> None: ...
 
@@ -54,16 +62,27 @@ class NoWatcher:
 
 
 class DebugHook:
-    """smdebug's hook."""
+    """smdebug's hook; its folder is emptied of another run's tensors when ``own`` says that it is the job's own."""
 
-    def __init__(self, hook: Any) -> None:
+    def __init__(self, hook: Any, *, own: bool) -> None:
         import smdebug.pytorch as smd
 
-        self._hook, self._modes = hook, smd.modes
+        self._hook, self._modes, self._own = hook, smd.modes, own
+        self._watched: list[nn.Module] = []
 
     def watch(self, module: nn.Module, criterion: CrossEntropyLoss) -> None:
         self._hook.register_module(module)
         self._hook.register_loss(criterion)
+        self._watched = [*module.modules(), criterion]
+
+    def begin(self, *, trained: int, evaluated: int) -> None:
+        if trained or evaluated:
+            # smdebug counts from -1 and names its files by the sum; steps done again replace their files.
+            self._hook.mode_steps[self._modes.TRAIN] = trained - 1
+            self._hook.mode_steps[self._modes.EVAL] = evaluated - 1
+            self._hook.step = self._hook.mode_steps[self._modes.GLOBAL] = trained + evaluated - 1
+        elif self._own and Path(self._hook.out_dir).exists():
+            shutil.rmtree(self._hook.out_dir)
 
     def training(self) -> None:
         self._hook.set_mode(self._modes.TRAIN)
@@ -73,6 +92,11 @@ class DebugHook:
 
     def close(self) -> None:
         self._hook.close()
+        # smdebug keeps no handles to what it registered.
+        for module in self._watched:
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                for number in [n for n, hook in hooks.items() if getattr(hook, "__self__", None) is self._hook]:
+                    del hooks[number]
 
 
 def watcher(paths: Paths, hyperparameters: Hyperparameters) -> Watcher:
@@ -85,7 +109,8 @@ def watcher(paths: Paths, hyperparameters: Hyperparameters) -> Watcher:
         return NoWatcher()
     where = str(config) if config else "debug-hook=true"
     try:
-        return DebugHook(_from_file(config) if config else _default(paths, hyperparameters))
+        hook = _from_file(config) if config else _default(paths, hyperparameters)
+        return DebugHook(hook, own=config is None)
     except Exception as exc:
         # smdebug raises whatever its parsing meets: KeyError, ValueError, its own classes.
         raise ContainerError(
@@ -105,10 +130,12 @@ def _config_file(paths: Paths) -> Path | None:
 def _from_file(path: Path) -> Any:
     import smdebug.pytorch as smd
 
+    content = json.loads(path.read_text(encoding="utf-8"))
     # smdebug takes a file that is no object for an empty one and writes to nowhere.
-    if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+    if not isinstance(content, dict):
         raise ValueError("a JSON object is expected")
     _quieten()
+    _free(Path(content.get("LocalPath", _LOCAL_PATH)))
     hook = smd.Hook.create_from_json_file(str(path))
     return _made(hook)
 
@@ -118,14 +145,22 @@ def _default(paths: Paths, hyperparameters: Hyperparameters) -> Any:
 
     _quieten()
     folder = paths.output / "debug"
-    if (folder / "training_job_end.ts").exists():
-        shutil.rmtree(folder)  # of a job that ended here before; smdebug refuses to go on with it
+    _free(folder)
     hook = smd.Hook(
         out_dir=str(folder),
         save_config=smd.SaveConfig(save_interval=hyperparameters.debug_save_interval),
         include_collections=list(COLLECTIONS),
     )
     return _made(hook)
+
+
+def _free(folder: Path) -> None:
+    """Take away what an earlier run left for a sign that it is at work there, or has ended there.
+
+    With the one smdebug writes nothing, with the other it refuses to start.
+    """
+    for name in ("claim.smd", "training_job_end.ts"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _made(hook: Any) -> Any:

@@ -20,11 +20,12 @@ from container.common.errors import HyperparameterError, first_line
 from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD
 from container.network import Design, Network, Normalize
-from container.train import data, hook, optim, outputs, preparation
+from container.train import autocast, data, hook, optim, outputs, preparation
 from container.train.augment import Augmenter
 from container.train.checkpoint import Checkpoints, TrainingState
 from container.train.console import Console
 from container.train.decode import Images, processors
+from container.train.digests import digest_of
 from container.train.evaluate import Evaluation, evaluate
 from container.train.export import export
 from container.train.features import FeatureStore
@@ -52,7 +53,7 @@ def run(
     """
     started = time.monotonic()
     _check(h, console)
-    _settle(world)
+    h = _settle(h, world, console)
 
     dataset = data.find(paths.data, h)
     for warning in dataset.warnings:
@@ -88,18 +89,22 @@ def run(
         world=world,
         console=console,
         stop=stop,
-        checkpoints=Checkpoints(paths.checkpoints, _identity(h, dataset.classes, images, world)),
+        checkpoints=Checkpoints(paths.checkpoints, _identity(h, network, dataset.classes, images, world)),
         watcher=watcher,
     )
-    state = fit(trainee, sources[TRAIN], sources[VALIDATION], criterion.to(world.device), around)
-
-    watcher.evaluating()
-    results = {
-        name: evaluate(trainee.module, source, world, amp=h.amp, batch=EVALUATION_BATCH, console=console, stop=stop)
-        for name, source in sources.items()
-        if name != TRAIN
-    }
-    watcher.close()
+    try:
+        state = fit(trainee, sources[TRAIN], sources[VALIDATION], criterion.to(world.device), around)
+        watcher.evaluating()
+        results = {
+            name: evaluate(
+                trainee.module, source, world, amp=h.amp is True, batch=EVALUATION_BATCH, console=console, stop=stop
+            )
+            for name, source in sources.items()
+            if name != TRAIN
+        }
+    finally:
+        # The export runs the network too, and is not to be watched.
+        watcher.close()
     # The others are not needed for the export, and the first must not wait for them, nor they for it.
     leave()
     if not world.first:
@@ -127,17 +132,20 @@ def _check(h: Hyperparameters, console: Console) -> None:
     name, given = idle.get(h.optimizer, ("", False))
     if given:
         console.warn(f"{name} has no effect on optimizer={h.optimizer}")
+    if h.compile and h.freeze == "backbone" and h.feature_cache:
+        console.warn("compile=true has no effect with freeze=backbone: the head alone is trained, on kept features")
 
 
-def _settle(world: World) -> None:
-    """Make runs with one seed equal, and quick, on whatever they run."""
+def _settle(h: Hyperparameters, world: World, console: Console) -> Hyperparameters:
+    """Make runs with one seed equal, and quick, on whatever they run; ``h`` with amp decided."""
     if world.device.type == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or processors()))
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    torch.set_float32_matmul_precision("high")
+    else:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        torch.set_float32_matmul_precision("high")
+    return autocast.settled(h, world, console)
 
 
 def _network(h: Hyperparameters, classes: int, paths: Paths, console: Console) -> tuple[Network, Design]:
@@ -214,9 +222,9 @@ def _features(
 
 
 def _identity(
-    h: Hyperparameters, classes: tuple[str, ...], images: Mapping[str, Images], world: World
+    h: Hyperparameters, network: Network, classes: tuple[str, ...], images: Mapping[str, Images], world: World
 ) -> dict[str, str]:
-    """What a checkpoint must share with the job that goes on from it."""
+    """What a checkpoint must share with the job that goes on from it; ``network`` is as training begins."""
     free = {
         "workers",
         "precision",
@@ -228,7 +236,14 @@ def _identity(
     }
     identity = {name: value for name, value in h.strings().items() if name not in free}
     digest = hashlib.blake2b((",".join(classes) + preparation.digests_of(images)).encode(), digest_size=8).hexdigest()
-    return {**identity, "set of images": digest, "number of processes": str(world.size)}
+    weights = digest_of(network.net.state_dict())
+    world.require_same(weights, "weights")
+    return {
+        **identity,
+        "set of images": digest,
+        "set of initial weights": weights,
+        "number of processes": str(world.size),
+    }
 
 
 def _final_metrics(state: TrainingState, results: Mapping[str, Evaluation], console: Console) -> dict[str, float]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from container.common.errors import ContainerError
+from container.common.errors import ContainerError, HyperparameterError
 from container.common.hyperparameters import Hyperparameters
 from container.train import optim
 from container.train.augment import generator_for
@@ -67,7 +67,12 @@ def fit(
     h, world = around.hyperparameters, around.world
     optimizer = optim.optimizer(trainee.module.parameters(), h)
     state = _resumed(trainee, optimizer, around)
-    steps = math.ceil(len(train) / (h.batch_size * world.size))
+    steps = _steps(len(train), h.batch_size, world.size)
+    share = world.share(len(validation))
+    around.watcher.begin(
+        trained=state.epoch * steps + state.step,
+        evaluated=state.epoch * math.ceil((share.stop - share.start) / EVALUATION_BATCH),
+    )
     while state.epoch < h.epochs and not state.finished:
         try:
             _epoch(trainee, train, criterion, optimizer, state=state, steps=steps, around=around)
@@ -75,6 +80,7 @@ def fit(
             result = _evaluate(trainee.module, validation, around)
         except JobStopped:
             _save(trainee, optimizer, state, around)
+            around.console.say(f"the checkpoint is written: {state.step} steps of epoch {state.epoch + 1} are done")
             raise
         _close_epoch(trainee.module, state, result, around)
         if state.finished or state.epoch == h.epochs or state.epoch % h.checkpoint_every == 0:
@@ -83,13 +89,28 @@ def fit(
     return state
 
 
+def _steps(images: int, batch: int, processes: int) -> int:
+    """Steps of an epoch: as few as ``batch`` images for each process allow.
+
+    A step shares out two images a process at least (one, where batch-size says so), though another then
+    may have two above ``batch``: batch normalization cannot take a single image.
+    """
+    steps = math.ceil(images / (batch * processes))
+    least = min(batch, 2) * processes
+    return max(1, images // least) if images // steps < least else steps
+
+
 def _resumed(trainee: Trainee, optimizer: torch.optim.Optimizer, around: Surroundings) -> TrainingState:
-    found = around.checkpoints.load()
+    # The first process alone writes checkpoints, and on several hosts alone has them.
+    found = around.world.from_first(around.checkpoints.load)
     if found is None:
+        other = around.checkpoints.of_another() if around.world.first else None
+        if other:
+            around.console.warn(other)
         return TrainingState()
-    state, model, optimizer_state = found
-    trainee.module.load_state_dict(model)
-    optimizer.load_state_dict(optimizer_state)
+    state = TrainingState(**found["state"])
+    trainee.module.load_state_dict(found["model"])
+    optimizer.load_state_dict(found["optimizer"])
     around.console.say(f"going on from the checkpoint at epoch {state.epoch + 1}, step {state.step + 1}")
     return state
 
@@ -115,7 +136,7 @@ def _epoch(
     trainee.train_mode()
     labels = train.labels.cpu()
     order = torch.randperm(len(train), generator=generator_for(h.seed, 1 + state.epoch, 0))
-    # Nearly equal steps: no last one of a single image, which batch normalization could not take.
+    # Nearly equal steps, in place of a last one of a few images.
     chunks = torch.tensor_split(order, steps)
     tally = Tally(state.sums, world)
     meter = Meter(around.console, "train", len(train), round=state.epoch + 1, rounds=h.epochs)
@@ -132,8 +153,8 @@ def _epoch(
         optim.set_learning_rate(optimizer, optim.learning_rate(h, state.epoch * steps + state.step, steps))
         inputs = train.take(rows, epoch=state.epoch, step=state.step, share=share, total=len(chunk))
         targets, weight = train.labels[rows.to(train.labels.device)], criterion.total(labels[chunk])
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=h.amp):
-            logits = trainee.forward(inputs)
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=h.amp is True):
+            logits = _forward(trainee, inputs)
         loss = criterion(logits.float(), targets, weight)
         optimizer.zero_grad(set_to_none=True)
         # The processes' gradients are averaged, and the loss is this one's part of a sum.
@@ -143,6 +164,18 @@ def _epoch(
         state.step += 1
         meter.add(len(chunk), now=tally.so_far)
     state.sums = tally.sums()
+
+
+def _forward(trainee: Trainee, inputs: Tensor) -> Tensor:
+    try:
+        return trainee.forward(inputs)
+    except ValueError as exc:
+        if "more than 1 value per channel" not in str(exc):
+            raise
+        raise HyperparameterError(
+            f"Batch normalization cannot learn from {len(inputs)} image(s) a step at this image-size; raise batch-size "
+            "(and give more training images than processes), or set batchnorm=frozen."
+        ) from exc
 
 
 def _asked_to_stop(step: int, around: Surroundings) -> bool:
@@ -157,7 +190,7 @@ def _evaluate(module: nn.Module, source: Source, around: Surroundings) -> Evalua
         module,
         source,
         around.world,
-        amp=around.hyperparameters.amp,
+        amp=around.hyperparameters.amp is True,
         batch=EVALUATION_BATCH,
         console=around.console,
         stop=around.stop,

@@ -6,14 +6,18 @@ Every process draws the same order and takes its share of each step; sums are ta
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from container.common.errors import DataError
+from container.common.errors import ContainerError, DataError
+
+T = TypeVar("T")
 
 # Rank 0 of a host may decode for long while the others wait.
 _PATIENCE = timedelta(hours=6)
@@ -60,6 +64,40 @@ class World:
         """
         return not self.any(not flag)
 
+    def from_first(self, work: Callable[[], T]) -> T:
+        """What ``work``, done by the first process alone, gives: plain containers with tensors; all must ask.
+
+        A ContainerError it raises is raised in all.
+        """
+        if self.size == 1:
+            return work()
+        told: list[Any] = [None, None]
+        tensors: list[Tensor] = []
+        if self.first:
+            try:
+                told[0] = _without_tensors(work(), tensors)
+            except ContainerError as exc:
+                told[1] = exc
+        dist.broadcast_object_list(told, src=0)
+        content, error = told
+        if error is not None:
+            raise error
+        found: T = self._with_tensors(content, iter(tensors))
+        return found
+
+    def _with_tensors(self, content: Any, own: Iterator[Tensor]) -> Any:
+        """``content`` with its tensors, one after the other, as the first process (whose ``own`` they are) has them."""
+        if isinstance(content, _Place):
+            tensor = next(own) if self.first else torch.empty(content.shape, dtype=content.dtype)
+            sent = tensor.to(self.device).contiguous()
+            dist.broadcast(sent, src=0)
+            return sent.cpu()
+        if isinstance(content, dict):
+            return {key: self._with_tensors(value, own) for key, value in content.items()}
+        if isinstance(content, list):
+            return [self._with_tensors(value, own) for value in content]
+        return content
+
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
@@ -92,6 +130,26 @@ class World:
                 f"The hosts do not hold the same {what}; give every host all of the data "
                 "(S3DataDistributionType FullyReplicated)."
             )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor of that shape stood."""
+
+    shape: torch.Size
+    dtype: torch.dtype
+
+
+def _without_tensors(content: Any, tensors: list[Tensor]) -> Any:
+    """``content`` with places for its tensors, which are appended to ``tensors`` in order."""
+    if isinstance(content, Tensor):
+        tensors.append(content)
+        return _Place(content.shape, content.dtype)
+    if isinstance(content, dict):
+        return {key: _without_tensors(value, tensors) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_without_tensors(value, tensors) for value in content]
+    return content
 
 
 def join() -> World:

@@ -55,6 +55,11 @@ class Jobs:
         job.run(self.paths(name), parse(values), world, console, stop or StopSignal(), exporter=exporter)
         return log.getvalue()
 
+    def checkpoint(self, name: str = "job") -> Path:
+        """The one checkpoint of the job."""
+        (found,) = self.paths(name).checkpoints.glob("checkpoint-*.pt")
+        return found
+
     def metrics(self, name: str = "job") -> dict[str, Any]:
         """The job's metrics.json."""
         return dict(json.loads((self.paths(name).output / "metrics.json").read_text()))

@@ -20,7 +20,7 @@ DEMO: Recipe = {
     "batch-size": "64",
     "schedule": "onecycle",
     "lr": "0.003",
-    "amp": "true",
+    "amp": "auto",
 }
 
 # Ants and bees on the frozen MobileNetV2 of the weights channel: validation accuracy 0.95.
@@ -43,7 +43,7 @@ HYMENOPTERA_FINE_TUNED: Recipe = {
     "batch-size": "16",
     "lr": "0.001",
     "augment": "flip",
-    "amp": "true",
+    "amp": "auto",
 }
 
 # Kaggle's fingers (2,400 for training). Left hands are mirrored right ones: never flip.
@@ -59,5 +59,5 @@ FINGERS: Recipe = {
     "batch-size": "64",
     "schedule": "onecycle",
     "lr": "0.003",
-    "amp": "true",
+    "amp": "auto",
 }

@@ -24,11 +24,11 @@ def test_the_cache_is_used_again_and_computed_again_when_damaged(jobs: Jobs, tmp
     first = jobs.run(**changes)
     assert "from the cache" not in first
     folder = jobs.paths("job").checkpoints
-    (folder / "checkpoint.pt").unlink()
+    jobs.checkpoint().unlink()
     again = jobs.run(**changes)
     assert again.count("from the cache") == 3
     assert losses(again) == losses(first)
-    (folder / "checkpoint.pt").unlink()
+    jobs.checkpoint().unlink()
     one, two, _ = sorted((folder / "features").iterdir())
     one.write_bytes(one.read_bytes()[:-100])
     two.write_bytes(two.read_bytes()[:-4] + b"\1\2\3\4")
@@ -51,7 +51,7 @@ def test_features_may_come_in_by_a_channel(jobs: Jobs) -> None:
 @pytest.mark.parametrize("change", [{"image_size": "40"}, {"normalize": "none"}, {"seed": "1"}, {"amp": "true"}])
 def test_whatever_shapes_a_feature_makes_another_cache(jobs: Jobs, change: dict[str, str]) -> None:
     jobs.run(freeze="backbone", epochs="1")
-    (jobs.paths("job").checkpoints / "checkpoint.pt").unlink()
+    jobs.checkpoint().unlink()
     assert "from the cache" not in jobs.run(freeze="backbone", epochs="1", **change)
 
 

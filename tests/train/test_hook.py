@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from container.common.artifact import Manifest
 from container.common.errors import ContainerError
-from container.train import hook
+from container.network import Network
+from container.train import hook, job
+from container.train.console import Console
+from container.train.stopping import JobStopped, StopSignal
+from container.train.world import World
 from tests.train.jobs import Jobs, losses
 from tests.train.places import ROOT, configure, quick
 
@@ -56,6 +62,89 @@ def test_a_hook_that_is_asked_for_writes_losses_weights_gradients_and_biases(job
     weights = found.tensor_names(collection="weights")
     assert any("fc.linear0.weight" in name or name.endswith("linear0.weight") for name in weights)
     assert ("conv5.0.weight" in " ".join(weights)) is (freeze == "none"), "with the cache the head is watched"
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_a_watched_network_is_exported_as_any_other(jobs: Jobs, freeze: str) -> None:
+    jobs.run("plain", exported=True, freeze=freeze, epochs="1")
+    jobs.run("watched", exported=True, freeze=freeze, epochs="1", debug_hook="true")
+    for name in ("weights.safetensors", "model.bin"):
+        plain, watched = (jobs.paths(job).model / name for job in ("plain", "watched"))
+        assert plain.read_bytes() == watched.read_bytes()
+
+
+@pytest.mark.parametrize("freeze", ["none", "backbone"])
+def test_nothing_of_the_hook_stays_on_the_network(jobs: Jobs, freeze: str) -> None:
+    found: list[Network] = []
+
+    def keep(network: Network, manifest: Manifest, *_: object, **__: object) -> Manifest:
+        found.append(network)
+        return manifest
+
+    h = quick(freeze=freeze, epochs="1", debug_hook="true")
+    world, console = World(torch.device("cpu")), Console(silent=True)
+    job.run(jobs.paths(), h, world, console, StopSignal(), exporter=keep)
+    (network,) = found
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+
+
+class StopOnce(StopSignal):
+    """SIGTERM as soon as a file is there."""
+
+    def __init__(self, folder: Path, pattern: str) -> None:
+        super().__init__()
+        self._folder, self._pattern = folder, pattern
+
+    @property
+    def raised(self) -> bool:
+        return any(self._folder.glob(self._pattern))
+
+
+STEADY = {"freeze": "backbone", "epochs": "3", "debug_hook": "true", "debug_save_interval": "1"}
+
+
+def test_a_job_that_goes_on_watches_on_at_its_step(jobs: Jobs) -> None:
+    jobs.run("whole", **STEADY)
+    debug = jobs.paths("stopped").output / "debug"
+    with pytest.raises(JobStopped):
+        # In the second epoch: the first has five steps and one of evaluation.
+        jobs.run("stopped", stop=StopOnce(debug, "events/*/000000000007_*"), **STEADY)
+    assert not (debug / "claim.smd").exists()
+    jobs.run("stopped", **STEADY)
+    whole, resumed = trial(jobs.paths("whole").output / "debug"), trial(debug)
+    import smdebug.pytorch as smd
+
+    for mode in (smd.modes.TRAIN, smd.modes.EVAL):
+        assert resumed.steps(mode=mode) == whole.steps(mode=mode)
+    (loss,) = whole.tensor_names(collection="losses")
+    for step in whole.steps(mode=smd.modes.TRAIN):
+        mode = smd.modes.TRAIN
+        assert resumed.tensor(loss).value(step, mode=mode) == whole.tensor(loss).value(step, mode=mode)
+
+
+@pytest.mark.parametrize("sagemakers", [False, True])
+def test_a_job_that_was_killed_leaves_no_claim_that_silences_the_next(
+    jobs: Jobs, tmp_path: Path, sagemakers: bool
+) -> None:
+    folder = tmp_path / "tensors" if sagemakers else jobs.paths().output / "debug"
+    folder.mkdir(parents=True)
+    (folder / "claim.smd").touch()
+    if sagemakers:
+        config = {"LocalPath": str(folder), "HookParameters": {"save_interval": "3"}}
+        configure(jobs.paths().base, "debughookconfig", config)
+    jobs.run(**STEADY | {"epochs": "1"})
+    assert trial(folder).tensor_names(collection="losses")
+
+
+def test_a_job_that_fails_closes_its_hook_and_the_next_one_starts_anew(jobs: Jobs) -> None:
+    with pytest.raises(ContainerError, match="diverged"):
+        jobs.run(**STEADY | {"lr": "1e38", "optimizer": "sgd"})
+    debug = jobs.paths().output / "debug"
+    assert not (debug / "claim.smd").exists()
+    jobs.run(**STEADY | {"epochs": "1", "debug_save_interval": "2"})
+    import smdebug.pytorch as smd
+
+    assert trial(debug).steps(mode=smd.modes.TRAIN) == [0, 2, 4]
 
 
 def test_sagemakers_configuration_is_followed(jobs: Jobs, tmp_path: Path) -> None:
