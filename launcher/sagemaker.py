@@ -8,3 +8,6 @@ ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 
 # A training job's statuses that it stays in.
 TRAINING_ENDED = ("Completed", "Failed", "Stopped")
+
+# A hyperparameter tuning job's.
+TUNING_ENDED = ("Completed", "Failed", "Stopped")

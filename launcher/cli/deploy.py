@@ -12,8 +12,9 @@ from launcher.cli.options import DoorWords, Verb, door_options, json_option, pai
 
 @click.command(cls=Verb)
 @click.option("--job", help="A completed training job, whose model is served.")
+@click.option("--from-tuning", metavar="SEARCH", help="A search, whose best trial's model is served.")
 @click.option("--model", help="A model.tar.gz, or the folder of an unpacked one (s3:// in AWS).")
-@click.option("--name", help="The endpoint's name.  [default: JOB-endpoint, or the time]")
+@click.option("--name", help="The endpoint's name.  [default: JOB-endpoint or SEARCH-endpoint, or the time]")
 @click.option("--preset", help="A recipe by name, for its instance type and environment.")
 @click.option("--image", help="The serving image.  [default with --local: byoc-serve, built when missing]")
 @click.option("--role", help="ARN of the IAM role SageMaker assumes; needed in AWS.")
@@ -31,6 +32,7 @@ def command(
     *,
     where: DoorWords,
     job: str | None,
+    from_tuning: str | None,
     model: str | None,
     name: str | None,
     preset: str | None,
@@ -43,10 +45,9 @@ def command(
 
     \b
       launch.py deploy --local --job JOB
+      launch.py deploy --local --from-tuning SEARCH
       launch.py deploy --local --model model.tar.gz --name bees
     """
-    from dataclasses import replace
-
     from launcher import requests
     from launcher.cli.console import print_json
     from launcher.cli.running import run_endpoint
@@ -54,13 +55,15 @@ def command(
     from launcher.config.presets import Preset
     from launcher.config.words import DeployWords, Place, endpoint_name, fresh_name
     from launcher.errors import NotFound
-    from launcher.verbs import training
+    from launcher.verbs import training, tuning
 
-    if (job is None) == (model is None):
-        raise click.UsageError("Give either --job JOB or --model PATH.")
-    if not where.local and job and where.known_here(job):
-        where = replace(where, local="auto")
+    if [job, from_tuning, model].count(None) != 2:
+        raise click.UsageError("Give either --job JOB or --model PATH, or --from-tuning SEARCH.")
+    where = where.at(job or from_tuning)
     where.remark(instance_type=words["instance_type"])
+    source = job or from_tuning
+    if from_tuning:
+        job = tuning.best(tuning.describe(where.open(), from_tuning))["TrainingJobName"]
     if job:
         found = training.describe(where.open(), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)
@@ -68,7 +71,7 @@ def command(
     if where.local and "://" not in model and not Path(model).exists():
         raise NotFound(f"There is no model at {model}; give a model.tar.gz, or the folder of an unpacked one.")
     config = endpoint_config(
-        DeployWords(name=name or (endpoint_name(job) if job else fresh_name("endpoint")),
+        DeployWords(name=name or (endpoint_name(source) if source else fresh_name("endpoint")),
                     model_data=model, **words),
         load_preset(preset) if preset else Preset(),
         Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu),

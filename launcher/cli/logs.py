@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from launcher.cli.options import DoorWords, Verb, door_options
 
+if TYPE_CHECKING:
+    from launcher.doors import Door
+
 
 @click.command(cls=Verb)
 @click.argument("name")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends, with a bar on a terminal.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until its end, with a bar or a table on a terminal.")
 @click.option("--endpoint", "only_endpoint", is_flag=True, help="The endpoint of that name, where a job has it too.")
 @door_options()
 def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> None:
-    """Show the log of the job or endpoint NAME."""
+    """Show the log of the job or endpoint NAME, or the trials of the search NAME."""
     from launcher.errors import INTERRUPTED, NotFound
-    from launcher.verbs import training
+    from launcher.verbs import training, tuning
     from launcher.verbs.logs import LogFollower
 
     door = where.open_for(name)
@@ -25,6 +30,9 @@ def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> N
             training.describe(door, name)
         except NotFound:
             is_job = False
+    if not is_job and not only_endpoint and tuning.exists(door, name):
+        _trials(where, door, name, follow=follow)
+        return
     if not is_job:
         _endpoint_log(where, name, follow=follow)
         return
@@ -44,6 +52,23 @@ def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> N
     report_training(training.conclude(description), as_json=False)
 
 
+def _trials(where: DoorWords, door: Door, name: str, *, follow: bool) -> None:
+    """A search has no log of its own: what its trials came to, and which of their logs to read."""
+    from launcher.cli.console import suggest
+    from launcher.cli.running import place_words
+    from launcher.cli.searching import watch_tuning
+    from launcher.cli.trials import PlainView
+    from launcher.verbs import tuning
+
+    if follow:
+        watch_tuning(door, name, where, as_json=False)
+        return
+    look = tuning.Observer(door, name).look()
+    PlainView(click.echo).look(look)
+    telling = [trial for trial in look.trials if not trial.ended or trial.best or trial.status == "Failed"]
+    suggest(*(f"launch.py logs {trial.name}{place_words(where)}" for trial in (telling or look.trials)[-3:]))
+
+
 def _endpoint_log(where: DoorWords, name: str, *, follow: bool) -> None:
     import time
 
@@ -55,7 +80,9 @@ def _endpoint_log(where: DoorWords, name: str, *, follow: bool) -> None:
     try:
         endpoints.describe(door, name)
     except NotFound as exc:
-        raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.") from exc
+        raise NotFound(
+            f"There is no search, job or endpoint '{name}'; `launch.py status` lists what there is."
+        ) from exc
     follower = LogFollower.of_endpoint(door.logs, name)
     while True:
         try:

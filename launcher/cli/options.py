@@ -85,6 +85,12 @@ class DoorWords:
             return open_local(self.state)[0]
         return self.open()
 
+    def at(self, name: str | None) -> DoorWords:
+        """The same place, said to be this machine when what ``name`` names is known here."""
+        from dataclasses import replace
+
+        return replace(self, local="auto") if name and not self.local and self.known_here(name) else self
+
     def remark(self, **given: Any) -> None:
         """Refuse or tell of words that count behind the other door only; ``given`` are options by name.
 
@@ -107,9 +113,9 @@ class DoorWords:
         return bool(self.region or self.profile)
 
     def known_here(self, name: str) -> bool:
-        """Whether the local door has a job or an endpoint of this name, and nothing on the line says AWS."""
+        """Whether the local door has something of this name, and nothing on the line says AWS."""
         return not self.names_aws and any(
-            (self.state / kind / name).is_dir() for kind in ("training-jobs", "endpoints")
+            (self.state / kind / name).is_dir() for kind in ("training-jobs", "tuning-jobs", "endpoints")
         )
 
 

@@ -12,12 +12,14 @@ VERBS: dict[str, str] = {
     "demo": "Train, deploy and ask a small classifier on this machine, end to end.",
     "data": "Make the demo pictures, or turn a folder into train, validation and test splits.",
     "train": "Fine-tune a classifier: one training job.",
+    "tune": "Search for the best hyperparameters: many trials, each a training job.",
     "deploy": "Put a trained model behind an endpoint.",
     "predict": "Ask an endpoint about pictures.",
-    "status": "Show all jobs and endpoints, or one of them.",
-    "logs": "Show a job's or an endpoint's log; -f follows it.",
-    "stop": "Stop a training job; its last checkpoint is kept.",
-    "delete": "Delete an endpoint, or an ended job.",
+    "status": "Show all searches, jobs and endpoints, or one of them.",
+    "logs": "Show a job's or an endpoint's log, or a search's trials; -f follows it.",
+    "report": "Write a page on a search: its best values, its trials, and what made the difference.",
+    "stop": "Stop a training job, whose last checkpoint is kept, or a search.",
+    "delete": "Delete an endpoint, an ended job, or an ended search with its trials.",
     "doctor": "Check what this machine has, and say what to do about what it lacks.",
 }
 

@@ -30,13 +30,17 @@ def place_words(where: DoorWords) -> str:
 
 def save_config(config: RunConfig, where: DoorWords) -> None:
     """Keep what was asked for beside what came of it."""
-    for kind, part in (("training-jobs", config.training), ("endpoints", config.endpoint)):
+    for kind, part in (
+        ("training-jobs", config.training),
+        ("tuning-jobs", config.tuning),
+        ("endpoints", config.endpoint),
+    ):
         if part is not None:
             private_folder(where.state, "configs", kind)
             write_private(_config_place(kind, part.name, where), config.model_dump_json(indent=1) + "\n")
 
 
-def forget_config(kind: Literal["training-jobs", "endpoints"], name: str, where: DoorWords) -> None:
+def forget_config(kind: Literal["training-jobs", "tuning-jobs", "endpoints"], name: str, where: DoorWords) -> None:
     """What was asked for goes with what came of it."""
     _config_place(kind, name, where).unlink(missing_ok=True)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from launcher.cli.options import DoorWords, Verb, door_options, json_option
+
+if TYPE_CHECKING:
+    from launcher.doors import Door
 
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
 @click.option("--aws", is_flag=True, help="Ask AWS, also when nothing says where.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True,
-              help="How many endpoints, and how many jobs, of the newest.")  # fmt: skip
+              help="How many endpoints, searches and jobs each, of the newest.")  # fmt: skip
+@click.option("--all", "trials", is_flag=True, help="Show the trials of searches among the jobs too.")
 @json_option
 @door_options()
-def command(where: DoorWords, name: str | None, aws: bool, limit: int, as_json: bool) -> None:
-    """Show all jobs and endpoints, or the one called NAME."""
+def command(*, where: DoorWords, name: str | None, aws: bool, limit: int, trials: bool, as_json: bool) -> None:
+    """Show all searches, jobs and endpoints, or the one called NAME."""
     from dataclasses import replace
 
     from launcher.aws.presence import credentials_found
@@ -29,7 +33,7 @@ def command(where: DoorWords, name: str | None, aws: bool, limit: int, as_json: 
         _one(where, name, aws=aws, as_json=as_json)
         return
     in_aws = aws or where.names_aws
-    listing = everything((where if in_aws else replace(where, local="auto")).open(), limit=limit)
+    listing = everything((where if in_aws else replace(where, local="auto")).open(), limit=limit, trials=trials)
     rows = listing.rows
     if listing.more:
         say(f"There are more than the newest {limit} of a kind; --limit shows more.")
@@ -42,34 +46,60 @@ def command(where: DoorWords, name: str | None, aws: bool, limit: int, as_json: 
         say("Nothing here yet. Next: launch.py demo, or launch.py train --local --data FOLDER")
         return
     print_table(
-        ("kind", "name", "status", "created", "for"),
+        ("kind", "name", "status", "created", "for", "trials"),
         [
-            (r["kind"], r["name"], r["status"], f"{r['created'].astimezone():%Y-%m-%d %H:%M:%S}", span(r["seconds"]))
+            (r["kind"], r["name"], r["status"], f"{r['created'].astimezone():%Y-%m-%d %H:%M:%S}", span(r["seconds"]),
+             str(r.get("trials", "")))
             for r in rows
         ],
-    )
+    )  # fmt: skip
 
 
 def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
     from launcher.cli.console import print_json, public
     from launcher.errors import NotFound
-    from launcher.verbs import endpoints, training
+    from launcher.verbs import endpoints, training, tuning
 
     door = where.open() if aws else where.open_for(name)
     found: list[tuple[str, dict[str, Any]]] = []
-    for kind, describe in (("endpoint", endpoints.describe), ("training job", training.describe)):
+    for kind, describe in (
+        ("endpoint", endpoints.describe),
+        ("tuning job", tuning.describe),
+        ("training job", training.describe),
+    ):
         try:
             found.append((kind, public(describe(door, name))))
         except NotFound:
             continue  # it is of the other kind
     if not found:
-        raise NotFound(f"There is no job or endpoint '{name}'; `launch.py status` lists what there is.")
+        raise NotFound(f"There is no search, job or endpoint '{name}'; `launch.py status` lists what there is.")
     if as_json:
         print_json(found[0][1] if len(found) == 1 else [description for _, description in found])
         return
     for kind, description in found:
+        if kind == "tuning job":
+            _search(door, name)
+            continue
         for line in _lines(kind, name, description):
             click.echo(line)
+
+
+def _search(door: Door, name: str) -> None:
+    from launcher.cli.console import print_table
+    from launcher.cli.searching import report_best
+    from launcher.cli.trials import columns, headline, row, tuned
+    from launcher.verbs import tuning
+
+    look = tuning.Observer(door, name).look()
+    click.echo(f"tuning job {headline(look)}")
+    if look.description.get("FailureReason"):
+        click.echo(f"  reason   {look.description['FailureReason']}")
+    print_table(columns(look), [row(trial, tuned(look)) for trial in look.trials])
+    for trial in look.trials:
+        if trial.reason:
+            click.echo(f"trial {trial.number} {trial.status}: {trial.reason}")
+    if look.description.get("BestTrainingJob"):
+        report_best(door, look)
 
 
 def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:

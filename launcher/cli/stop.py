@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from launcher.cli.options import DoorWords, Verb, door_options
+
+if TYPE_CHECKING:
+    from launcher.doors import Door
 
 
 @click.command(cls=Verb)
@@ -12,13 +17,17 @@ from launcher.cli.options import DoorWords, Verb, door_options
 @click.option("--no-wait", is_flag=True, help="Ask, and return at once.")
 @door_options()
 def command(where: DoorWords, name: str, no_wait: bool) -> None:
-    """Stop the training job NAME; it writes a last checkpoint first."""
+    """Stop the search or the training job NAME; a job writes a last checkpoint first."""
     from launcher.cli.console import say, suggest
     from launcher.cli.running import place_words
     from launcher.sagemaker import TRAINING_ENDED
     from launcher.verbs import training
 
     door = where.open_for(name)
+    if _is_search(door, name):
+        _stop_search(door, name, no_wait=no_wait)
+        suggest(f"launch.py status {name}{place_words(where)}")
+        return
     status = training.stop(door, name)
     if status in TRAINING_ENDED:
         say(f"Training job {name} had ended already.")
@@ -28,3 +37,32 @@ def command(where: DoorWords, name: str, no_wait: bool) -> None:
                 status = str(event.description["TrainingJobStatus"])
     click.echo(f"{name} {status}")
     suggest(f"launch.py status {name}{place_words(where)}")
+
+
+def _is_search(door: Door, name: str) -> bool:
+    """Whether a search is meant: of two of a name, the training job unless it has ended. Raises NotFound."""
+    from launcher.errors import NotFound
+    from launcher.sagemaker import TRAINING_ENDED
+    from launcher.verbs import training, tuning
+
+    try:
+        status = training.describe(door, name)["TrainingJobStatus"]
+    except NotFound as exc:
+        if tuning.exists(door, name):
+            return True
+        raise NotFound(f"There is no search or job '{name}'; `launch.py status` lists what there is.") from exc
+    return status in TRAINING_ENDED and tuning.exists(door, name)
+
+
+def _stop_search(door: Door, name: str, *, no_wait: bool) -> None:
+    from launcher.cli.console import say
+    from launcher.sagemaker import TUNING_ENDED
+    from launcher.verbs import tuning
+
+    status = tuning.stop(door, name)
+    if status in TUNING_ENDED:
+        say(f"Search {name} had ended already.")
+    elif not no_wait:
+        for look in tuning.watch(door, name):
+            status = look.description["HyperParameterTuningJobStatus"]
+    click.echo(f"{name} {status}")

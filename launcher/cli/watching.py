@@ -186,7 +186,7 @@ def show(event: Event, view: View) -> None:
 
 def let_go(name: str, where: str, *, kind: str = "job") -> None:
     """What to say when a person stops watching: the work goes on."""
-    stop = f"launch.py stop {name}{where}" if kind == "job" else f"launch.py delete {name}{where}"
+    stop = f"launch.py {'delete' if kind == 'endpoint' else 'stop'} {name}{where}"
     say(
         f"\nNo longer watching; the {kind} {name} goes on.\n"
         f"  launch.py logs {name} -f{where}   comes back to it\n"

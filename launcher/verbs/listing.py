@@ -1,4 +1,4 @@
-"""What there is: every job and endpoint of a door."""
+"""What there is: every endpoint, search and job of a door."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from launcher.doors import Door
 from launcher.sagemaker import TRAINING_ENDED
+from launcher.verbs.tuning import search_of
 
 LIMIT = 100
 # AWS gives so many at once at most.
@@ -17,28 +18,48 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows of kind, name, status, created and age in seconds; newest first, endpoints before jobs."""
+    """Rows of kind, name, status, created and age in seconds; newest first, endpoints before searches before jobs.
+
+    A search's row has also the number of its trials.
+    """
 
     rows: list[dict[str, Any]]
     # Whether there are more than were asked for.
     more: bool
 
 
-def everything(door: Door, *, limit: int = LIMIT) -> Listing:
-    """The newest ``limit`` endpoints, and as many training jobs."""
-    endpoints, more_endpoints = _newest(door.sagemaker.list_endpoints, "Endpoints", limit)
-    jobs, more_jobs = _newest(door.sagemaker.list_training_jobs, "TrainingJobSummaries", limit)
+def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listing:
+    """The newest ``limit`` endpoints, as many searches, and as many training jobs.
+
+    The jobs of a listed search, its trials, are left out unless ``trials``.
+    """
+    client = door.sagemaker
+    endpoints, more_endpoints = _newest(client.list_endpoints, "Endpoints", limit)
+    searches, more_searches = _newest(
+        client.list_hyper_parameter_tuning_jobs, "HyperParameterTuningJobSummaries", limit
+    )
+    folded = set() if trials else {each["HyperParameterTuningJobName"] for each in searches}
+    jobs, more_jobs = _newest(
+        client.list_training_jobs, "TrainingJobSummaries", limit,
+        keep=lambda job: search_of(job["TrainingJobName"]) not in folded,
+    )  # fmt: skip
     rows = [_row("endpoint", each, each["EndpointName"], each["EndpointStatus"]) for each in endpoints]
+    rows += [_search_row(each) for each in searches]
     rows += [_row("training job", each, each["TrainingJobName"], each["TrainingJobStatus"]) for each in jobs]
-    return Listing(rows, more_endpoints or more_jobs)
+    return Listing(rows, more_endpoints or more_searches or more_jobs)
+
+
+def _search_row(summary: dict[str, Any]) -> dict[str, Any]:
+    row = _row("tuning job", summary, summary["HyperParameterTuningJobName"], summary["HyperParameterTuningJobStatus"])
+    return {**row, "trials": sum(summary["TrainingJobStatusCounters"].values())}
 
 
 def _row(kind: str, summary: dict[str, Any], name: str, status: str) -> dict[str, Any]:
     created: datetime = summary["CreationTime"]
     # A job that failed before it trained has no end of training.
-    ended: datetime = summary.get("TrainingEndTime") or (
+    ended: datetime = summary.get("TrainingEndTime") or summary.get("HyperParameterTuningEndTime") or (
         summary.get("LastModifiedTime", created) if status in TRAINING_ENDED else datetime.now(UTC)
-    )
+    )  # fmt: skip
     return {
         "kind": kind,
         "name": name,
@@ -48,14 +69,19 @@ def _row(kind: str, summary: dict[str, Any], name: str, status: str) -> dict[str
     }
 
 
-def _newest(call: Callable[..., dict[str, Any]], key: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
-    """The newest ``limit`` summaries, and whether there are more."""
+def _newest(
+    call: Callable[..., dict[str, Any]],
+    key: str,
+    limit: int,
+    keep: Callable[[dict[str, Any]], bool] = lambda _: True,
+) -> tuple[list[dict[str, Any]], bool]:
+    """The newest ``limit`` summaries of those to keep, and whether there are more."""
     found: list[dict[str, Any]] = []
     token: dict[str, str] = {}
     while True:
         size = min(_PAGE, limit - len(found))
         answer = call(SortBy="CreationTime", SortOrder="Descending", MaxResults=size, **token)
-        found += answer[key]
+        found += [each for each in answer[key] if keep(each)]
         if not answer.get("NextToken"):
             return found, False
         if len(found) >= limit:

@@ -1,0 +1,249 @@
+"""Starting, watching and ending searches (hyperparameter tuning jobs), and reading what they found."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
+
+from launcher.config.tuning import Tuning
+from launcher.doors import Door
+from launcher.errors import ConfigError, JobFailed, JobStopped, NotFound
+from launcher.requests import create_hyper_parameter_tuning_job
+from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
+from launcher.verbs import training
+from launcher.verbs.training import Description, is_missing
+
+# A table that is read by people need not be drawn more often, and looking takes time from the trials.
+_INTERVAL = 1.0
+_PAGE = 100
+# AWS names trials so, and so does the local door.
+_TRIAL = re.compile(r"(?P<search>.+)-(?P<number>\d{3,})-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training job of a search, as it stands."""
+
+    number: int
+    name: str
+    values: dict[str, str]
+    status: str
+    # The last value, while it runs, and the final one then; None before the first epoch's end.
+    objective: float | None
+    epoch: int | None
+    seconds: float
+    best: bool = False
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is at its end."""
+        return self.status in TRAINING_ENDED
+
+
+@dataclass(frozen=True)
+class Look:
+    """A search and its trials at one moment, in their order."""
+
+    description: Description
+    trials: list[Trial]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the search is at its end."""
+        return self.description["HyperParameterTuningJobStatus"] in TUNING_ENDED
+
+
+def start(door: Door, tuning: Tuning) -> str:
+    """Start the search and return its name."""
+    door.sagemaker.create_hyper_parameter_tuning_job(**create_hyper_parameter_tuning_job(tuning))
+    return tuning.name
+
+
+def describe(door: Door, name: str) -> Description:
+    """The search's description. Raises NotFound."""
+    try:
+        return door.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    except ClientError as exc:
+        # A name that no search can have (AWS takes 32 characters) is none of a search.
+        if is_missing(exc) or _is_no_name(exc):
+            raise NotFound(f"There is no search '{name}'; `launch.py status` lists what there is.") from exc
+        raise
+
+
+def exists(door: Door, name: str) -> bool:
+    """Whether there is a search of this name."""
+    try:
+        describe(door, name)
+    except NotFound:
+        return False
+    return True
+
+
+def _is_no_name(error: ClientError) -> bool:
+    said = error.response["Error"]
+    return said["Code"] == "ValidationException" and "hyperParameterTuningJobName" in said["Message"]
+
+
+def trials(door: Door, name: str) -> list[Description]:
+    """Summaries of the search's trials, oldest first."""
+    found: list[Description] = []
+    token: dict[str, str] = {}
+    while True:
+        answer = door.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending", MaxResults=_PAGE, **token
+        )
+        found += answer["TrainingJobSummaries"]
+        if not answer.get("NextToken"):
+            return found
+        token = {"NextToken": answer["NextToken"]}
+
+
+class Observer:
+    """Looks at a search again and again; what a trial that has ended says is read once."""
+
+    def __init__(self, door: Door, name: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._door = door
+        self._name = name
+        self._clock = clock
+        self._final: dict[str, dict[str, float]] = {}
+
+    def look(self) -> Look:
+        """The search as it is now. Raises NotFound."""
+        description = describe(self._door, self._name)
+        best = description.get("BestTrainingJob", {}).get("TrainingJobName")
+        objective = objective_of(description)
+        found = [
+            self._trial(summary, index, objective, best=summary["TrainingJobName"] == best)
+            for index, summary in enumerate(trials(self._door, self._name), start=1)
+        ]
+        return Look(description, sorted(found, key=lambda trial: trial.number))
+
+    def _trial(self, summary: Description, index: int, objective: str, *, best: bool) -> Trial:
+        name = summary["TrainingJobName"]
+        metrics = self._metrics(summary)
+        final = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+        began: datetime = summary.get("TrainingStartTime") or summary["CreationTime"]
+        ended: datetime = summary.get("TrainingEndTime") or (
+            began if summary["TrainingJobStatus"] in TRAINING_ENDED else self._clock()
+        )
+        parts = _TRIAL.fullmatch(name)
+        return Trial(
+            number=int(parts["number"]) if parts else index,
+            name=name,
+            values=dict(summary.get("TunedHyperParameters", {})),
+            status=summary["TrainingJobStatus"],
+            objective=metrics.get(objective) if final is None else float(final),
+            epoch=int(metrics["epoch"]) if "epoch" in metrics else None,
+            seconds=max((ended - began).total_seconds(), 0.0),
+            best=best,
+            reason=summary.get("FailureReason", ""),
+        )
+
+    def _metrics(self, summary: Description) -> dict[str, float]:
+        """The trial's latest metrics; none for one that is gone."""
+        name = summary["TrainingJobName"]
+        if name in self._final:
+            return self._final[name]
+        try:
+            found = training.metrics(training.describe(self._door, name))
+        except NotFound:
+            found = {}
+        if summary["TrainingJobStatus"] in TRAINING_ENDED:
+            self._final[name] = found
+        return found
+
+
+def watch(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Look]:
+    """The search now and then, until its end and at its end."""
+    observer = Observer(door, name)
+    while True:
+        look = observer.look()
+        yield look
+        if look.ended:
+            return
+        sleep(max(door.interval, _INTERVAL))
+
+
+def objective_of(description: Description) -> str:
+    """The metric that the search is after."""
+    return str(description["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"])
+
+
+def best(description: Description) -> Description:
+    """The best trial's summary. Raises JobFailed when there is none."""
+    found: Description | None = description.get("BestTrainingJob")
+    if found:
+        return found
+    name, status = description["HyperParameterTuningJobName"], description["HyperParameterTuningJobStatus"]
+    reason = f" {description['FailureReason']}" if description.get("FailureReason") else ""
+    what = "has no best trial" if status in TUNING_ENDED else "has no best trial yet"
+    raise JobFailed(
+        f"Search {name} is {status} and {what}: none has given {objective_of(description)}.{reason} "
+        f"`launch.py status {name}` lists its trials."
+    )
+
+
+def conclude(door: Door, description: Description) -> Description:
+    """The description of a completed search; raises JobFailed or JobStopped for any other."""
+    name, status = description["HyperParameterTuningJobName"], description["HyperParameterTuningJobStatus"]
+    if status == "Failed":
+        raise JobFailed(f"Search {name} failed. {description.get('FailureReason', 'No reason was given.')}")
+    if status == "Stopped":
+        go_on = f"tune --resume {name}` goes on with it" if door.kind == "local" else (
+            f"tune --warm-start {name} …` begins another from what it found")  # fmt: skip
+        raise JobStopped(f"Search {name} was stopped; `launch.py {go_on}.")
+    best(description)
+    return description
+
+
+def stop(door: Door, name: str) -> str:
+    """Ask the search and its running trials to stop; the status it has now."""
+    status = str(describe(door, name)["HyperParameterTuningJobStatus"])
+    if status in TUNING_ENDED:
+        return status
+    try:
+        door.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ValidationException":
+            raise  # it ended a moment ago, which is as good
+    return str(describe(door, name)["HyperParameterTuningJobStatus"])
+
+
+def resume(door: Door, name: str) -> str:
+    """Go on with a search that was stopped or killed. Raises NotFound, and ConfigError for one in AWS."""
+    if door.kind != "local":
+        raise ConfigError(
+            f"A search in AWS needs no resuming while it runs, and cannot be resumed once stopped; begin another from "
+            f"what it found with `launch.py tune --warm-start {name} …`."
+        )
+    describe(door, name)
+    door.sagemaker.resume_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    return name
+
+
+def delete(door: Door, name: str) -> list[str]:
+    """Delete an ended search with its trials; the names of the trials. What they put into their output stays."""
+    gone: list[str] = []
+    # The search last: what is left by an interruption is still its.
+    for summary in trials(door, name):
+        trial = summary["TrainingJobName"]
+        try:
+            door.sagemaker.delete_training_job(TrainingJobName=trial)
+        except ClientError as exc:
+            if not is_missing(exc):
+                raise
+        gone.append(trial)
+    door.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    return gone
+
+
+def search_of(job: str) -> str | None:
+    """The name of the search whose trial's name this may be; whether there is such a search is another question."""
+    parts = _TRIAL.fullmatch(job)
+    return parts["search"] if parts else None
