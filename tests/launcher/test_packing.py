@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from launcher.errors import LauncherError
@@ -67,6 +69,36 @@ def test_several_hosts_make_one_archive_in_which_the_first_wins(tmp_path: Path) 
     unpack(tmp_path / "deep" / "o.tar.gz", tmp_path / "out")
     assert (tmp_path / "out/shared").read_text() == "first"
     assert sorted(p.name for p in (tmp_path / "out/sub").iterdir()) == ["algo-1", "algo-2"]
+
+
+def test_weights_are_stored_and_text_is_compressed(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).bytes(3_000_000)
+    text = "epoch=1 train:loss=0.5\n" * 100_000
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "a.json").write_text(text)
+    (model / "b.bin").write_bytes(weights)
+    (model / "c.json").write_text(text)
+    assert pack([model], tmp_path / "m.tar.gz")
+    packed = (tmp_path / "m.tar.gz").read_bytes()
+    # Found as they stand, a block of at most 65535 bytes at a time; the texts have become next to nothing.
+    assert weights[:16_000] in packed
+    assert len(packed) < len(weights) + 100_000
+
+
+@pytest.mark.parametrize("reader", [["gzip", "--test"], ["tar", "--list", "--gzip", "--file"]], ids=lambda r: r[0])
+def test_an_archive_is_read_by_others_too(tmp_path: Path, reader: list[str]) -> None:
+    model = tmp_path / "model"
+    (model / "code").mkdir(parents=True)
+    (model / "empty").touch()
+    (model / "weights").write_bytes(np.random.default_rng(0).bytes(1_000_000))
+    (model / "code" / "inference.py").write_text("pass\n" * 10_000)
+    assert pack([model], tmp_path / "m.tar.gz")
+    done = subprocess.run([*reader, str(tmp_path / "m.tar.gz")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    unpack(tmp_path / "m.tar.gz", tmp_path / "out")
+    for name in ("empty", "weights", "code/inference.py"):
+        assert (tmp_path / "out" / name).read_bytes() == (model / name).read_bytes()
 
 
 def test_nothing_to_pack_makes_no_archive(tmp_path: Path) -> None:
