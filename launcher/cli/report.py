@@ -1,0 +1,31 @@
+"""launch.py report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launcher.cli.options import DoorWords, Verb, door_options
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Where the page goes.  [default: NAME-report.html]")  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="Open it in a browser.")
+@door_options()
+def command(where: DoorWords, name: str, output: Path | None, show: bool) -> None:
+    """Write a page on the search NAME: its best values, its trials, and what made the difference.
+
+    One HTML file that needs no network; of a search that still runs, it tells what is known by now.
+    """
+    from launcher.cli.console import say
+    from launcher.cli.running import place_words
+    from launcher.verbs import report
+
+    gathered = report.gather(where.open_for(name), name)
+    path = report.write(gathered, output or Path(f"{name}-report.html"), place=place_words(where))
+    click.echo(str(path))
+    if show and click.launch(path.resolve().as_uri()) != 0:
+        say(f"No browser could be opened; open {path} in one.")
