@@ -58,7 +58,7 @@ class _Job:
         self._not_stopped()
         self.record.move("Downloading", "Laying out the input channels")
         workload = self._lay_out(engine, image, specification)
-        metrics = MetricCollector(specification.get("MetricDefinitions", []), self.folder / "metrics.jsonl")
+        metrics = MetricCollector(specification.get("MetricDefinitions", []), self.folder / store.METRICS)
         self._not_stopped()
         self.record.move("Training", f"Training with the {engine.name} engine")
         run = engine.start(workload, note=self._note)
@@ -79,6 +79,7 @@ class _Job:
     def _lay_out(self, engine: Engine, image: str, specification: dict[str, Any]) -> Workload:
         mounts = layout.channel_mounts(self.request)
         checkpoints = layout.checkpoint_mount(self.request)
+        cache = layout.cache_mount(self.folder.parents[1])
         for host in self.hosts:
             folder = self.folders[host]
             layout.lay_out(folder, self.request, host=host, everyone=self.hosts, base=engine.base(folder))
@@ -93,7 +94,7 @@ class _Job:
             image=image,
             folders=self.folders,
             logs=self.logs,
-            mounts=(*mounts, *([checkpoints] if checkpoints else [])),
+            mounts=(*mounts, cache, *([checkpoints] if checkpoints else [])),
             environment={
                 "TRAINING_JOB_NAME": self.folder.name,
                 "TRAINING_JOB_ARN": self.record.document.get("TrainingJobArn", ""),

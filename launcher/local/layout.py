@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError
+from launcher.local import store
 from launcher.local.engines.base import Mount
 from launcher.local.uris import to_path
 
@@ -27,7 +28,7 @@ def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[
     """
     config = folder / "input" / "config"
     for place in (config, folder / "input" / "data", folder / "model", folder / "output" / "data",
-                  folder / "checkpoints"):  # fmt: skip
+                  folder / "checkpoints", folder / "cache"):  # fmt: skip
         place.mkdir(parents=True, exist_ok=True)
     instance = request["ResourceConfig"].get("InstanceType", "local")
     _write(config / "hyperparameters.json", request.get("HyperParameters", {}))
@@ -99,3 +100,8 @@ def checkpoint_mount(request: dict[str, Any]) -> Mount | None:
         raise EngineError(f"Checkpoints are to go into {folder}, which is a file; give --checkpoints a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     return Mount(folder, config.get("LocalPath", CHECKPOINTS).rstrip("/"), read_only=False)
+
+
+def cache_mount(state: Path) -> Mount:
+    """The folder that all training jobs of a state folder share: decoded images, features, exported backbones."""
+    return Mount(store.private_folder(state, store.CACHE), f"{_ROOT}/cache", read_only=False)

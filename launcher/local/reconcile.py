@@ -10,9 +10,9 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import engines, store
-from launcher.local.records import EndpointRecord, TrainingRecord, abandoned, supervisor_of
+from launcher.local.records import EndpointRecord, TrainingRecord, TuningRecord, abandoned, supervisor_of
 from launcher.local.settings import Settings
-from launcher.sagemaker import TRAINING_ENDED
+from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 
 _REASON = (
     "The local supervisor of this {what} ended before its work did (was it killed, or the machine restarted?); {remedy}"
@@ -37,6 +37,25 @@ def training_document(folder: Path, *, clock: Callable[[], float] = time.time) -
         record = TrainingRecord(folder, clock=clock)
         remedy = "start the job again with the same --checkpoints folder to go on from its last checkpoint."
         record.end("Failed", reason="InternalServerError: " + _REASON.format(what="job", remedy=remedy))
+        return record.document
+
+
+def tuning_document(folder: Path, *, clock: Callable[[], float] = time.time) -> dict[str, Any] | None:
+    """The search's record likewise. Its trials have supervisors of their own, and go on."""
+    document = store.read_json(folder / store.RECORD)
+    if document is None or document["HyperParameterTuningJobStatus"] in TUNING_ENDED:
+        return document
+    if not abandoned(folder, document["CreationTime"], now=clock()):
+        if (folder / store.STOP).exists():
+            document = {**document, "HyperParameterTuningJobStatus": "Stopping"}
+        return document
+    with store.locked(folder / "lock"):
+        document = store.read_json(folder / store.RECORD)
+        if document is None or document["HyperParameterTuningJobStatus"] in TUNING_ENDED:
+            return document
+        remedy = f"`launch.py tune --resume {folder.name}` goes on with it, and loses no trial."
+        record = TuningRecord(folder, clock=lambda: float(document["LastModifiedTime"]))
+        record.end("Failed", reason="InternalServerError: " + _REASON.format(what="search", remedy=remedy))
         return record.document
 
 

@@ -83,6 +83,55 @@ class TrainingRecord:
         store.write_json(self.path, self.document)
 
 
+def new_tuning_record(now: float) -> dict[str, Any]:
+    """The record of a search just created."""
+    return {
+        "HyperParameterTuningJobStatus": "InProgress",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "ConsumedResources": {"RuntimeInSeconds": 0},
+    }
+
+
+class TuningRecord:
+    """Moves a search's record from state to state; what its trials are stands in their own folders."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = folder / store.RECORD
+        self._clock = clock
+        self._began = clock()
+        self.document: dict[str, Any] = store.read_json(self.path) or new_tuning_record(clock())
+        self._spent = float(self.document["ConsumedResources"]["RuntimeInSeconds"])
+
+    def begin(self) -> None:
+        """Be in progress, the first time or once more."""
+        for member in ("FailureReason", "HyperParameterTuningEndTime"):
+            self.document.pop(member, None)
+        self.move("InProgress")
+
+    def seconds(self) -> float:
+        """How long the search has run, its earlier runs included."""
+        return self._spent + self._clock() - self._began
+
+    def move(self, status: str) -> None:
+        """Enter a status."""
+        self.document["HyperParameterTuningJobStatus"] = status
+        self.save()
+
+    def end(self, status: str, *, reason: str = "") -> None:
+        """Enter a final state."""
+        self.document["HyperParameterTuningEndTime"] = self._clock()
+        if reason:
+            self.document["FailureReason"] = reason[:MAX_REASON]
+        self.move(status)
+
+    def save(self) -> None:
+        """Write it, with the time spent so far."""
+        self.document["ConsumedResources"] = {"RuntimeInSeconds": round(self.seconds())}
+        self.document["LastModifiedTime"] = self._clock()
+        store.write_json(self.path, self.document)
+
+
 class EndpointRecord:
     """Moves an endpoint's record from state to state."""
 

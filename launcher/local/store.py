@@ -2,6 +2,7 @@
 
     .sagemaker/training-jobs/NAME/{request,record,settings,supervisor,handles}.json
                                   logs/algo-1.log  ml/algo-1/…  supervisor.log  stop
+    .sagemaker/tuning-jobs/NAME/{request,record,settings,supervisor,search,known,trials}.json  supervisor.log  stop
     .sagemaker/endpoints/NAME/…   the same, with logs/AllTraffic.log and ml/model/
     .sagemaker/models/NAME/request.json
     .sagemaker/endpoint-configs/NAME/request.json
@@ -27,9 +28,14 @@ from typing import Any
 from launcher.errors import EngineError
 
 TRAINING_JOBS, ENDPOINTS, MODELS, ENDPOINT_CONFIGS = "training-jobs", "endpoints", "models", "endpoint-configs"
+TUNING_JOBS = "tuning-jobs"
 
 REQUEST, RECORD, SETTINGS = "request.json", "record.json", "settings.json"
 SUPERVISOR, HANDLES, STOP = "supervisor.json", "handles.json", "stop"
+# A training job's series of metrics; what makes it a search's trial; a search's own two documents.
+METRICS, TRIAL, SEARCH, KNOWN = "metrics.jsonl", "trial.json", "search.json", "known.json"
+# What jobs share: the folder that each sees as /opt/ml/cache.
+CACHE = "cache"
 
 Document = dict[str, Any]
 

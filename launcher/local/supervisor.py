@@ -1,4 +1,4 @@
-"""The detached process that looks after one training job or endpoint.
+"""The detached process that looks after one training job, search or endpoint.
 
     python -m launcher.local.supervisor .sagemaker/training-jobs/NAME
 
@@ -90,6 +90,8 @@ def main(arguments: list[str]) -> int:
     store.write_json(folder / store.SUPERVISOR, {"pid": me.pid, "started": me.started})
     stop = StopSignal(folder)
     stop.catch()
+    if folder.parent.name == store.TUNING_JOBS:
+        return _search(folder, settings, stop)
     adopt_orphans()
     try:
         if folder.parent.name == store.TRAINING_JOBS:
@@ -101,6 +103,18 @@ def main(arguments: list[str]) -> int:
         return 1
     finally:
         kill_remains()
+    return 0
+
+
+def _search(folder: Path, settings: Settings, stop: StopSignal) -> int:
+    """Look after a search. Its trials have supervisors of their own, which may outlive it and are never killed."""
+    from launcher.local.tuning.search import supervise_search
+
+    try:
+        supervise_search(folder, settings, stop)
+    except Exception:
+        traceback.print_exc()
+        return 1
     return 0
 
 

@@ -13,9 +13,9 @@ from launcher.local import reconcile, store
 from launcher.local.processes import reap, wait_until
 from launcher.local.records import new_training_record, supervisor_of
 from launcher.local.settings import Settings
-from launcher.local.store import Store
+from launcher.local.store import Document, Store
 from launcher.local.uris import to_path
-from launcher.local.wire import Request, Response, arn, check, page, refuse, response
+from launcher.local.wire import Request, Response, arn, check, page, refuse, response, tuning_arn
 from launcher.sagemaker import TRAINING_ENDED
 
 _SERVICE = "sagemaker"
@@ -40,15 +40,27 @@ class TrainingCalls:
 
     def create_training_job(self, **request: Any) -> Response:
         """Start a training job; its supervisor goes on when this process ends."""
+        return self._create_job(request, {}, {})
+
+    def create_trial(self, request: Request, trial: Document) -> Response:
+        """Start a training job that is a search's trial; ``trial`` appears together with its folder."""
+        return self._create_job(request, {store.TRIAL: trial}, {"TuningJobArn": tuning_arn(trial["TuningJobName"])})
+
+    def supervise_again(self, folder: Path) -> None:
+        """Give a job that nobody looks after a supervisor."""
+        self._supervise(folder)
+
+    def _create_job(self, request: Request, further: dict[str, Document], recorded: Document) -> Response:
         operation = "CreateTrainingJob"
         check(_SERVICE, operation, request)
         self._check_training(operation, request)
         name = request["TrainingJobName"]
-        record = {**new_training_record(self.clock()), "TrainingJobArn": arn("training-job", name)}
+        record = {**new_training_record(self.clock()), "TrainingJobArn": arn("training-job", name), **recorded}
         documents = {
             store.REQUEST: request,
             store.RECORD: record,
             store.SETTINGS: self.settings.document(),
+            **further,
         }
         try:
             folder = self.store.create(store.TRAINING_JOBS, name, documents)
@@ -99,13 +111,16 @@ class TrainingCalls:
             }
         )
 
-    def list_training_jobs(self, **request: Any) -> Response:
-        """Summaries, oldest first unless SortOrder says otherwise (AWS's default for jobs alone), paged."""
+    def list_training_jobs(self, *, with_trials: bool = True, **request: Any) -> Response:
+        """Summaries, oldest first unless SortOrder says otherwise (AWS's default for jobs alone), paged.
+
+        AWS lists the trials of searches among them; ``with_trials`` False, which AWS does not know, leaves them out.
+        """
         check(_SERVICE, "ListTrainingJobs", request)
         rows = []
         for name in self.store.names(store.TRAINING_JOBS):
             record = self._record(name)
-            if record is None:
+            if record is None or not (with_trials or "TuningJobArn" not in record):
                 continue
             kept = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
                     "SecondaryStatus")  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -88,11 +89,26 @@ def arn(resource: str, name: str) -> str:
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}/{name}"
 
 
+def tuning_arn(name: str) -> str:
+    """A search's ARN."""
+    return arn("hyper-parameter-tuning-job", name)
+
+
 _PAGE = 10
 
 
-def page(rows: list[dict[str, Any]], request: Request, key: str, *, order: str = "Descending") -> dict[str, Any]:
-    """One page of ``rows``, filtered, sorted (``order`` is the operation's default) and cut as by AWS."""
+def page(
+    rows: list[dict[str, Any]],
+    request: Request,
+    key: str,
+    *,
+    order: str = "Descending",
+    by: Callable[[dict[str, Any]], Any] | None = None,
+) -> dict[str, Any]:
+    """One page of ``rows``, filtered, sorted (``order`` is the operation's default) and cut as by AWS.
+
+    ``by`` is what to sort by, for an operation whose SortBy knows more than name, status and time.
+    """
     part = request.get("NameContains", "").lower()
     name_of = next((k for k in (rows[0] if rows else {}) if k.endswith("Name")), "Name")
     rows = [row for row in rows if part in row[name_of].lower()]
@@ -103,8 +119,8 @@ def page(rows: list[dict[str, Any]], request: Request, key: str, *, order: str =
     status = request.get("StatusEquals")
     status_of = next((k for k in (rows[0] if rows else {}) if k.endswith("Status") and k != "SecondaryStatus"), "")
     rows = [row for row in rows if not status or row[status_of] == status]
-    by = {"Name": name_of, "Status": status_of}.get(request.get("SortBy", ""), "CreationTime")
-    rows = sorted(rows, key=lambda row: row[by], reverse=request.get("SortOrder", order) == "Descending")
+    field = {"Name": name_of, "Status": status_of}.get(request.get("SortBy", ""), "CreationTime")
+    rows = sorted(rows, key=by or (lambda row: row[field]), reverse=request.get("SortOrder", order) == "Descending")
     start = int(request.get("NextToken") or 0)
     end = start + int(request.get("MaxResults", _PAGE))
     more = {"NextToken": str(end)} if end < len(rows) else {}

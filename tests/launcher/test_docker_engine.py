@@ -67,6 +67,7 @@ def test_a_job_runs_in_a_container_that_bears_its_name_and_is_removed(
     assert flag(run, "--mount") == [
         f"type=bind,source={state}/training-jobs/job/ml/algo-1,target=/opt/ml",
         f"type=bind,source={images},target=/opt/ml/input/data/train,readonly",
+        f"type=bind,source={state}/cache,target=/opt/ml/cache",
         f"type=bind,source={tmp_path}/ckpt,target=/opt/ml/checkpoints",
     ]
     assert flag(run, "--shm-size") and "--gpus" not in run

@@ -24,12 +24,14 @@ from launcher.local.engines.base import Say
 from launcher.local.engines.commands import locked_patiently, run_patiently
 from launcher.local.settings import Settings
 
-_LOCKS = {"train": ("train.txt",), "serve": ("serve.txt",), "serve-gpu": ("serve-gpu.txt",)}
+_LOCKS = {"train": ("train.txt",), "serve": ("serve.txt",), "serve-gpu": ("serve-gpu.txt",),
+          "tune": ("tune.txt",)}  # fmt: skip
 _JAVA_LOCK = "java.txt"
 _COMPLETE = "complete"
 # What an environment takes on the disk: train was measured at 5.0 GB, serve at 0.6. uv's cache holds the same files,
 # by hard links, where it lies on the same file system.
-_NEEDED_BYTES = {"train": 5_500_000_000, "serve": 750_000_000, "serve-gpu": 5_500_000_000}
+_NEEDED_BYTES = {"train": 5_500_000_000, "serve": 750_000_000, "serve-gpu": 5_500_000_000,
+                 "tune": 5_500_000_000}  # fmt: skip
 
 
 class Environments:
