@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as operations
+
+from container.common.images import center
 
 # Part of the square's area that a random crop keeps; less than torchvision's 0.08 … 1, whose small
 # crops suit a million images and long training, not a thousand.
@@ -41,6 +44,15 @@ def generator_for(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for N images: boxes (N, 4) to crop, (N,) whether mirrored, (N, operations, 2) which operations."""
+
+    boxes: Tensor | None
+    mirrored: Tensor | None
+    choices: Tensor
+
+
 class Augmenter:
     """Turns decoded squares into the network's squares, augmented by ``kind``."""
 
@@ -59,27 +71,30 @@ class Augmenter:
         ``share`` is this process's part of a step's ``total`` images: the draws are made for all of
         them, so that a step is the same however many processes share it.
         """
-        if self.kind == "none":
-            return center(pixels, self.size)
-        generator = generator_for(self.seed, 1 + epoch, 1 + step)
-        part = share or slice(0, len(pixels))
         total = total or len(pixels)
-        boxes = _boxes(total, generator)[part] if self.needs_margin else None
-        mirrored = (torch.rand(total, generator=generator) < 0.5)[part] if self.flips else None
-        choices = torch.rand(total, OPERATIONS_AN_IMAGE, 2, generator=generator)[part]
-        if boxes is not None:
-            pixels = _cropped(pixels, boxes, self.size)
-        if mirrored is not None:
-            pixels = torch.where(mirrored.to(pixels.device)[:, None, None, None], pixels.flip(2), pixels)
+        return self.apply(pixels, self.draws(epoch=epoch, step=step, total=total), share=share or slice(0, len(pixels)))
+
+    def draws(self, *, epoch: int, step: int, total: int) -> Draws | None:
+        """All that is drawn for a step of ``total`` images; None when nothing is."""
+        if self.kind == "none":
+            return None
+        generator = generator_for(self.seed, 1 + epoch, 1 + step)
+        boxes = _boxes(total, generator) if self.needs_margin else None
+        mirrored = torch.rand(total, generator=generator) < 0.5 if self.flips else None
+        return Draws(boxes, mirrored, torch.rand(total, OPERATIONS_AN_IMAGE, 2, generator=generator))
+
+    def apply(self, pixels: Tensor, draws: Draws | None, *, share: slice) -> Tensor:
+        """``pixels``, which are ``share`` of the images that ``draws`` were made for, augmented by them."""
+        if draws is None:
+            return center(pixels, self.size)
+        if draws.boxes is not None:
+            pixels = _cropped(pixels, draws.boxes[share], self.size)
+        if draws.mirrored is not None:
+            mirrored = draws.mirrored[share].to(pixels.device)
+            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
         if self.kind == "randaugment":
-            pixels = _randaugment(pixels.permute(0, 3, 1, 2), choices).permute(0, 2, 3, 1)
+            pixels = _randaugment(pixels.permute(0, 3, 1, 2), draws.choices[share]).permute(0, 2, 3, 1)
         return center(pixels, self.size)
-
-
-def center(pixels: Tensor, size: int) -> Tensor:
-    """The central size × size of (N, H, W, C); as ``container.common.images.center``."""
-    top, left = round((pixels.shape[1] - size) / 2.0), round((pixels.shape[2] - size) / 2.0)
-    return pixels[:, top : top + size, left : left + size]
 
 
 def _boxes(count: int, generator: torch.Generator) -> Tensor:

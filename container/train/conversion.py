@@ -1,4 +1,8 @@
-"""From a torch network to OpenVINO's form, in fp32 and int8, and how fast and how good each is."""
+"""From a torch network to OpenVINO's form, in fp32 and int8, and how fast each is.
+
+In two parts: the body, up to what the head is given, and the head. A frozen body is the same for
+every job that trains a head on it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from torch import Tensor, nn
 from container.common import telemetry
 from container.common.artifact import FEATURE_MAP, LOGITS, PIXELS
 from container.common.images import Pixels
-from container.network import Network
+from container.network import Head, Network
 from container.train import storage
 from container.train.tail import FeatureMap
 
@@ -28,12 +32,15 @@ telemetry.decline()
 # nncf's own default; more images change the ranges little and take longer.
 CALIBRATION_IMAGES = 300
 
+# A body's output; in a joined model the head takes its place.
+FEATURES = "features"
+
 LATENCY_SECONDS = 1.0
 LATENCY_RUNS = 50
 
 
-class _Exported(nn.Module):
-    """The network as it is traced: ``pixels`` → logits, or logits and the feature map."""
+class _Traced(nn.Module):
+    """A network up to its head, as it is traced: ``pixels`` → features, or features and the feature map."""
 
     def __init__(self, network: Network, feature_map: FeatureMap | None) -> None:
         super().__init__()
@@ -48,8 +55,8 @@ class _Exported(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         self._caught.clear()
-        logits = self.network(pixels)
-        return (logits, self._caught[-1]) if self._wants_map else logits
+        features = self.network.features(pixels)
+        return (features, self._caught[-1]) if self._wants_map else features
 
     def release(self) -> None:
         """Take the hook off the network again."""
@@ -58,14 +65,14 @@ class _Exported(nn.Module):
 
 
 def convert(network: Network, feature_map: FeatureMap | None, example: Tensor) -> Any:
-    """The network (on the CPU, in evaluation mode) as an OpenVINO model of any batch size.
+    """The network (on the CPU, in evaluation mode) up to its head, as an OpenVINO model of any batch size.
 
-    ``example`` (2, S, S, C) uint8 is what tracing follows. Input ``pixels``, outputs ``logits`` and,
+    ``example`` (2, S, S, C) uint8 is what tracing follows. Input ``pixels``, outputs ``features`` and,
     given a map, ``feature_map``.
     """
     import openvino as ov
 
-    module = _Exported(network, feature_map).eval()
+    module = _Traced(network, feature_map).eval()
     shape = ov.PartialShape([-1, *example.shape[1:]])
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -76,9 +83,36 @@ def convert(network: Network, feature_map: FeatureMap | None, example: Tensor) -
             model = ov.convert_model(traced, example_input=example, input=[(PIXELS, shape, ov.Type.u8)])
     finally:
         module.release()
-    for output, name in zip(model.outputs, (LOGITS, FEATURE_MAP), strict=False):
+    for output, name in zip(model.outputs, (FEATURES, FEATURE_MAP), strict=False):
         output.get_tensor().set_names({name})
     return model
+
+
+def convert_head(head: Head) -> Any:
+    """The head as an OpenVINO model, in fp32: input ``features`` (N, F), output ``logits`` (N, K)."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    parameter = ops.parameter([-1, head.features], np.float32, name=FEATURES)
+    parameter.output(0).get_tensor().set_names({FEATURES})
+    node = parameter
+    for module in head:
+        if isinstance(module, nn.Linear):
+            weight, bias = (t.detach().cpu().float().numpy() for t in (module.weight, module.bias))
+            node = ops.add(ops.matmul(node, ops.constant(weight), False, True), ops.constant(bias[None]))
+        elif isinstance(module, nn.ReLU):
+            node = ops.relu(node)
+    node.output(0).get_tensor().set_names({LOGITS})
+    return ov.Model([node.output(0)], [parameter], "head")
+
+
+def join(body: Any, head: Any) -> Any:
+    """``body`` and ``head`` as one model: input ``pixels``, outputs ``logits`` and, where there is one, the map."""
+    import openvino as ov
+
+    features, *rest = body.outputs
+    head.input(0).replace(features.get_node().input_value(0))
+    return ov.Model([*head.get_results(), *(output.get_node() for output in rest)], body.get_parameters(), "classifier")
 
 
 def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[int], None]) -> Any:
@@ -130,9 +164,9 @@ def processor_has_bf16() -> bool:
 
 
 class Runner:
-    """A saved model, compiled, to be measured."""
+    """A model or its file, compiled, to be measured; it gives the first of its outputs."""
 
-    def __init__(self, path: Path, *, bf16: bool = False, threads: int) -> None:
+    def __init__(self, model: Any, *, bf16: bool = False, threads: int) -> None:
         import openvino as ov
 
         settings = {
@@ -140,30 +174,31 @@ class Runner:
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "INFERENCE_NUM_THREADS": threads,
         }
-        self._compiled = ov.Core().compile_model(path, "CPU", settings)
+        self._compiled = ov.Core().compile_model(model, "CPU", settings)
 
-    def logits(self, pixels: Pixels) -> NDArray[np.float32]:
-        """(N, S, S, C) uint8 → (N, K)."""
-        result: NDArray[np.float32] = self._compiled([np.ascontiguousarray(pixels)])[LOGITS]
+    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """(N, …) → (N, K)."""
+        result: NDArray[np.float32] = self._compiled([np.ascontiguousarray(inputs)])[0]
         return result
 
-    def all_logits(self, pixels: Pixels, tick: Callable[[int], None], batch: int = 16) -> NDArray[np.float32]:
-        """``logits`` in batches."""
+    def all(self, inputs: NDArray[Any], tick: Callable[[int], None], batch: int = 16) -> NDArray[np.float32]:
+        """The same in batches."""
         parts = []
-        for start in range(0, len(pixels), batch):
-            part = pixels[start : start + batch]
-            parts.append(self.logits(part))
+        for start in range(0, len(inputs), batch):
+            part = inputs[start : start + batch]
+            # A copy: what OpenVINO gives may be its own memory, which the next call writes to.
+            parts.append(self(part).copy())
             tick(len(part))
         return np.concatenate(parts)
 
-    def latency_ms(self, image: Pixels) -> float:
-        """Median time for one image, over up to LATENCY_RUNS runs or about a second."""
+    def latency_ms(self, image: NDArray[Any]) -> float:
+        """Median time for one input, over up to LATENCY_RUNS runs or about a second."""
         for _ in range(2):
-            self.logits(image)
+            self(image)
         times: list[float] = []
         deadline = time.perf_counter() + LATENCY_SECONDS
         while len(times) < LATENCY_RUNS and (len(times) < 3 or time.perf_counter() < deadline):
             start = time.perf_counter()
-            self.logits(image)
+            self(image)
             times.append(time.perf_counter() - start)
         return float(np.median(times) * 1000)

@@ -1,26 +1,37 @@
 """Every image decoded once, in parallel, into one uint8 array.
 
 Small sets live in memory; larger ones (and those several processes of a host share) in a
-memory-mapped file. Bad files are left out, named and counted.
+memory-mapped file. Bad files are left out, named and counted; what is known of the files, and their
+pixels, is shared with this machine's other jobs through the cache.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.common.errors import DataError, RequestError
+from container.common.errors import DataError, RequestError, first_line
 from container.common.images import Geometry, Pixels, prepare
 from container.train import storage
+from container.train.cache import Cache, key_of
 from container.train.data import Split
+
+T = TypeVar("T")
+
+# Of the cache's entries: kinds, and what else their keys depend on.
+IMAGES, VERDICTS, PIXELS_FILE, FORMAT = "images", "verdicts", "pixels", "1"
 
 # Part of the machine's memory that decoded images may take before they go to a file.
 MEMORY_FRACTION = 0.3
@@ -37,22 +48,27 @@ class Bad:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Images:
-    """Decoded images of a split: (N, side, side, C) uint8, labels (N,) int64, the files they came from."""
+    """Images of a split: labels (N,) int64, the files they came from, and their pixels when these are asked for."""
 
     name: str
-    pixels: Pixels
     labels: NDArray[np.int64]
     files: tuple[Path, ...]
     digests: tuple[str, ...]
     bad: tuple[Bad, ...]
+    load: Callable[[], Pixels]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def pixels(self) -> Pixels:
+        """(N, side, side, C) uint8; decoded now, where the cache told what the files are without it."""
+        return self.load()
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Decoder:
     """How files become pixels, for all splits of a job."""
 
@@ -62,76 +78,183 @@ class Decoder:
     # Where a memory-mapped file goes when memory is too small (or is to be shared).
     scratch: Path
     always_map: bool = False
+    cache: Cache
     # Called with the number of files done since the last call.
     tick: Callable[[int], None] = lambda _count: None
 
     def decode(self, split: Split, *, margin: bool) -> Images:
         """Decode a split; ``margin`` keeps the whole resized square for augmentation.
 
-        Raises DataError when more than ``max_bad`` of the files give no image, or a class is left empty.
+        With a cache, a split that another job has decoded is not: its pixels are mapped, and when they
+        have been pruned, decoded once they are asked for. Raises DataError when more than ``max_bad``
+        of the files give no image, a class is left empty, or a file cannot be read at all.
         """
         side = self.geometry.resize_size if margin and self.geometry.rule == "crop" else self.geometry.image_size
-        array = self._room((len(split), side, side, self.geometry.channels), split.name)
-        digests: list[str | None] = [None] * len(split)
-        bad = [Bad(path, "not an image file that can be trained on") for path in split.strangers]
+        work = _Work(self, split, margin, (len(split), side, side, self.geometry.channels))
+        if not self.cache.there:
+            array = work.decoded(self._room(work.shape, split.name))
+            return self._gathered(split, work, lambda: array)
+        return self._shared(split, work)
 
-        def one(index: int) -> tuple[int, str | None, str]:
-            try:
-                data = split.files[index].read_bytes()
-                array[index] = prepare(data, self.geometry, margin=margin)
-            except (RequestError, OSError, MemoryError) as exc:
-                return index, None, str(exc)
-            return index, hashlib.blake2b(data, digest_size=16).hexdigest(), ""
+    def _shared(self, split: Split, work: _Work) -> Images:
+        """``decode`` through the cache, by the digests of the files' bytes."""
+        digests = [digest for _, digest in self.map(work.digest, len(split))]
+        versions = [version(name) for name in ("Pillow", "simplejpeg")]
+        key = key_of(FORMAT, work.shape, self.geometry.rule, versions, digests)
 
-        for index, digest, reason in self._map(one, len(split)):
-            digests[index] = digest
-            if digest is None:
-                bad.append(Bad(split.files[index], reason))
-            self.tick(1)
-        return self._gathered(split, array, digests, bad)
+        def load() -> Pixels:
+            with self.cache.lock(IMAGES, key):
+                return self._kept(key, work)
 
-    def _map(
-        self, one: Callable[[int], tuple[int, str | None, str]], count: int
-    ) -> Iterator[tuple[int, str | None, str]]:
+        with self.cache.lock(IMAGES, key):
+            known = self.cache.read_text(VERDICTS, key)
+            if known is not None:
+                work.digests, work.reasons = digests, {int(i): reason for i, reason in json.loads(known).items()}
+                return self._gathered(split, work, load)
+            array = self._kept(key, work)
+            self.cache.keep_text(VERDICTS, key, json.dumps(work.reasons))
+        return self._gathered(split, work, lambda: array)
+
+    def _kept(self, key: str, work: _Work) -> Pixels:
+        """The good images' pixels: mapped from the cache, into which they are decoded when it has them not."""
+        entry = self.cache.find(IMAGES, key)
+        path = entry.file(PIXELS_FILE) if entry else None
+        if path is None or work.digests is None:
+            entry = self.cache.keep(
+                IMAGES,
+                key,
+                lambda folder: work.decoded(_mapped(folder / PIXELS_FILE, work.shape)),
+                size=int(np.prod(work.shape)),
+                digested=False,
+            )
+            path = entry.file(PIXELS_FILE) if entry else None
+        if path is None:
+            return work.decoded(self._room(work.shape, work.split.name))
+        # Copy on write: torch wants an array it could write to, and nobody does.
+        return np.memmap(path, dtype=np.uint8, mode="c", shape=work.shape)[: len(work.good)]
+
+    def map(self, one: Callable[[int], T], count: int) -> Iterator[tuple[int, T]]:
+        """(index, ``one(index)``) for ``count`` files, in parallel and in order."""
         if self.workers <= 1:
-            yield from map(one, range(count))
+            yield from ((index, one(index)) for index in range(count))
             return
         with ThreadPoolExecutor(self.workers) as pool:
             # A window of work at a time: a job asked to stop must not wait for a million files.
             indices = iter(range(count))
             while window := list(islice(indices, 64 * self.workers)):
-                yield from pool.map(one, window)
+                yield from zip(window, pool.map(one, window), strict=True)
+                self.tick(0)
 
     def _room(self, shape: tuple[int, ...], name: str) -> Pixels:
-        size = int(np.prod(shape))
-        if not self.always_map and size < MEMORY_FRACTION * _memory():
+        if not self.always_map and int(np.prod(shape)) < MEMORY_FRACTION * _memory():
             return np.empty(shape, dtype=np.uint8)
-        path = self.scratch / f"{name}.pixels"
-        with storage.told(path):
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                # Reserved now: a full disk must be an error here, not a bus error on a later write.
-                os.posix_fallocate(file.fileno(), 0, max(size, 1))
-            return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
+        return _mapped(self.scratch / f"{name}.pixels", shape)
 
-    def _gathered(self, split: Split, array: Pixels, digests: list[str | None], bad: list[Bad]) -> Images:
+    def _gathered(self, split: Split, work: _Work, load: Callable[[], Pixels]) -> Images:
         found = len(split.files) + len(split.strangers)
+        bad = [Bad(path, "not an image file that can be trained on") for path in split.strangers]
+        bad += [Bad(split.files[index], reason) for index, reason in sorted(work.reasons.items())]
         if len(bad) > self.max_bad * found:
             raise DataError(
                 f"{len(bad)} of {found} files in the {split.name} split are no usable images, more than max-bad-images="
                 f"{self.max_bad:g} allows: {named(bad)}. Mend or remove them, or raise max-bad-images."
             )
-        good = [i for i, digest in enumerate(digests) if digest is not None]
-        labels = np.array([split.labels[i] for i in good], dtype=np.int64)
+        labels = np.array([split.labels[i] for i in work.good], dtype=np.int64)
         lost = sorted(set(split.labels) - set(labels.tolist()))
         if lost:
             folder = next(p for p, label in zip(split.files, split.labels, strict=True) if label == lost[0]).parent
             raise DataError(f"No image in {folder} can be read; mend the files, or remove the class.")
-        if len(good) < len(split):
-            array = _compacted(array, good)
+        assert work.digests is not None
         return Images(
-            split.name, array, labels, tuple(split.files[i] for i in good), tuple(d for d in digests if d), tuple(bad)
+            name=split.name,
+            labels=labels,
+            files=tuple(split.files[i] for i in work.good),
+            digests=tuple(work.digests[i] for i in work.good),
+            bad=tuple(bad),
+            load=load,
         )
+
+
+@dataclass
+class _Work:
+    """A split being decoded, and what is known of its files."""
+
+    decoder: Decoder
+    split: Split
+    margin: bool
+    shape: tuple[int, ...]
+    # By index, once they are known: the digests of the files' bytes, and why a file gives no image.
+    digests: list[str] | None = None
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def good(self) -> list[int]:
+        """Indices of the files that give an image."""
+        return [index for index in range(len(self.split)) if index not in self.reasons]
+
+    def decoded(self, array: Pixels) -> Pixels:
+        """``array`` filled with the images, bad ones left out."""
+        decoder, reasons, digests = self.decoder, dict[int, str](), list[str]()
+
+        def one(index: int) -> tuple[str, str]:
+            data = self._bytes(index)
+            return _digest(data), self._prepared(index, data, array)
+
+        for index, (digest, reason) in decoder.map(one, len(self.split)):
+            digests.append(digest)
+            if reason:
+                reasons[index] = reason
+            decoder.tick(1)
+        self.digests, self.reasons = digests, reasons
+        return _compacted(array, self.good) if reasons else array
+
+    def digest(self, index: int) -> str:
+        """The digest of a file's bytes."""
+        return _digest(self._bytes(index))
+
+    def _bytes(self, index: int) -> bytes:
+        path = self.split.files[index]
+        try:
+            return path.read_bytes()
+        except OSError as exc:
+            # Not the image's fault: left out, the set would change from run to run.
+            raise DataError(
+                f"{path} cannot be read ({exc.strerror or first_line(exc)}); see that the user the container runs as "
+                "may read it and that the disk is sound, and start the job again."
+            ) from exc
+
+    def _prepared(self, index: int, data: bytes, array: Pixels) -> str:
+        """Put the image into its row; why not, when it is none."""
+        path, decoder = self.split.files[index], self.decoder
+        try:
+            array[index] = prepare(data, decoder.geometry, margin=self.margin)
+        except RequestError as exc:
+            return str(exc)
+        except MemoryError as exc:
+            raise DataError(
+                f"Memory ran out while {path} was decoded; set workers to less than {decoder.workers}, take a larger "
+                "instance, or remove the file."
+            ) from exc
+        except Exception as exc:
+            # A decoder may raise anything at all, and without the file's name nobody could act on it.
+            raise DataError(
+                f"{path} cannot be decoded ({type(exc).__name__}: {first_line(exc)}); mend or remove the file."
+            ) from exc
+        return ""
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> Pixels:
+    """A new file of that many bytes, mapped. Raises StorageError when the disk has no room for it."""
+    with storage.told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            # Reserved now: a full disk must be an error here, not a bus error on a later write.
+            os.posix_fallocate(file.fileno(), 0, max(int(np.prod(shape)), 1))
+        return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
 
 
 def _compacted(array: Pixels, good: list[int]) -> Pixels:

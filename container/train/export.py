@@ -24,40 +24,36 @@ from container.common.artifact import (
     write_manifest,
     write_server_manifest,
 )
-from container.common.errors import ArtifactError
-from container.common.images import Pixels
 from container.network import Network
 from container.train import conversion, storage
-from container.train.console import Console, Meter
+from container.train.body import Body, Proof, Variant, Workshop, check_equal
+from container.train.cache import Cache
+from container.train.console import Console
 from container.train.decode import processors
 from container.train.stopping import StopSignal
-from container.train.tail import last_feature_map
+from container.train.tail import head_steps
 
 # What a cheaper precision may lose, as a part of all validation images (DESIGN: 0.3 points).
 ALLOWED_LOSS = 0.003
+
+# A head's rows cost next to nothing.
+HEAD_BATCH = 256
 
 _PACKAGES = ("torch", "torchvision", "openvino", "nncf", "numpy", "Pillow", "smdebug", "sagemaker-training")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A precision that was tried: what the file holds, what is computed in, and what came of it."""
+    """A precision that was tried, and what came of it."""
 
-    name: str
-    path: Path
-    precision: str
-    inference_precision: str
+    variant: Variant
     accuracy: float
     latency_ms: float
 
-
-@dataclass(frozen=True, kw_only=True)
-class Proof:
-    """Images that precisions are made and judged by."""
-
-    calibration: Pixels
-    validation: Pixels
-    labels: NDArray[np.int64]
+    @property
+    def name(self) -> str:
+        """The precision's."""
+        return self.variant.name
 
 
 def export(
@@ -67,12 +63,15 @@ def export(
     folder: Path,
     *,
     precision: str,
+    frozen: str | None,
+    cache: Cache,
     console: Console,
     stop: StopSignal,
 ) -> Manifest:
     """Write the artifact of ``network`` into ``folder``, whole or not at all; the manifest as written.
 
     ``manifest`` is complete but for precision and explanation. ``precision`` is auto, fp32, bf16 or int8.
+    ``frozen`` is the digest of a body that was not trained, whose export is shared through ``cache``; else None.
     Raises ArtifactError when the exported model does not compute what the network does.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
@@ -81,32 +80,37 @@ def export(
         scratch.mkdir(parents=True)
         folder.mkdir(parents=True, exist_ok=True)
     network = network.cpu().float().eval()
+    workshop = Workshop(
+        network=network,
+        proof=proof,
+        wanted=precision,
+        frozen=frozen,
+        cache=cache,
+        scratch=scratch / "body",
+        console=console,
+        stop=stop,
+    )
     try:
-        written = _fill(network, manifest, proof, scratch, precision=precision, console=console, stop=stop)
+        written = _fill(workshop, manifest, scratch)
         _move(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return written
 
 
-def _fill(
-    network: Network,
-    manifest: Manifest,
-    proof: Proof,
-    scratch: Path,
-    *,
-    precision: str,
-    console: Console,
-    stop: StopSignal,
-) -> Manifest:
-    example = torch.from_numpy(np.ascontiguousarray(proof.validation[:2]))
-    feature_map = last_feature_map(network, example)
-    model = conversion.convert(network, feature_map, example)
-    stop.check()
-    tried = _candidates(network, model, proof, scratch, wanted=precision, console=console, stop=stop)
-    chosen = _choose(tried, precision)
-    for suffix, name in ((".xml", IR_XML), (".bin", IR_BIN)):
-        chosen.path.with_suffix(suffix).replace(scratch / name)
+def _fill(workshop: Workshop, manifest: Manifest, scratch: Path) -> Manifest:
+    network, console = workshop.network, workshop.console
+    body = workshop.body()
+    workshop.stop.check()
+    head = conversion.convert_head(network.head)
+    tried = _candidates(network, body, head, workshop.proof.labels)
+    chosen = _choose(tried, workshop.wanted)
+    model = body.model(chosen.variant)
+    if model is None:
+        console.warn("the exported body in the cache is damaged; it is made again")
+        body = workshop.body_again()
+        model = body.model(chosen.variant)
+    conversion.save(conversion.join(model, head), scratch / IR_XML)
     with storage.told(scratch / WEIGHTS):
         state = {k: v.contiguous() for k, v in network.net.state_dict().items()}
         save_file(state, scratch / WEIGHTS)
@@ -119,10 +123,10 @@ def _fill(
     )
     complete = replace(
         manifest,
-        precision=chosen.precision,
-        inference_precision=chosen.inference_precision,
+        precision=chosen.variant.precision,
+        inference_precision=chosen.variant.inference_precision,
         precisions={c.name: {"validation_accuracy": c.accuracy, "latency_ms": c.latency_ms} for c in tried},
-        explanation=Explanation(feature_map.tail if feature_map else ()),
+        explanation=Explanation(() if body.tail is None else (*body.tail, *head_steps(network))),
         versions={name: version(name) for name in _PACKAGES},
     )
     with storage.told(scratch / MANIFEST):
@@ -130,62 +134,18 @@ def _fill(
     return complete
 
 
-def _candidates(
-    network: Network,
-    model: Any,
-    proof: Proof,
-    scratch: Path,
-    *,
-    wanted: str,
-    console: Console,
-    stop: StopSignal,
-) -> list[Candidate]:
-    """fp32 always, the others when they may be chosen; each measured from its file."""
-    images, labels = proof.validation, proof.labels
-    runs = 1 + (wanted in ("auto", "bf16")) + (wanted in ("auto", "int8"))
-    calibration = len(proof.calibration) if wanted in ("auto", "int8") else 0
-    meter = Meter(console, "export", runs * len(images) + calibration)
-
-    def tick(count: int) -> None:
-        meter.add(count)
-        stop.check()
-
-    def measured(name: str, path: Path, *, bf16: bool = False) -> Candidate:
-        runner = conversion.Runner(path, bf16=bf16, threads=processors())
-        accuracy = float((runner.all_logits(images, tick).argmax(axis=1) == labels).mean())
-        holds, computes = "int8" if name == "int8" else "fp32", "bf16" if bf16 else "f32"
-        return Candidate(name, path, holds, computes, accuracy, runner.latency_ms(images[:1]))
-
-    plain = scratch / "fp32.xml"
-    conversion.save(model, plain)
-    _check_faithful(network, plain, images[:3])
-    found = [measured("fp32", plain)]
-    if wanted == "bf16" or (wanted == "auto" and conversion.processor_has_bf16()):
-        found.append(measured("bf16", plain, bf16=True))
-    if wanted in ("auto", "int8"):
-        path = scratch / "int8.xml"
-        transformer = not _is_convolutional(network)
-        conversion.save(conversion.quantize(model, proof.calibration, transformer=transformer, tick=tick), path)
-        found.append(measured("int8", path))
+def _candidates(network: Network, body: Body, head: Any, labels: NDArray[np.int64]) -> list[Candidate]:
+    """Every variant of the body with the head behind it: how good it is follows from the features it gave."""
+    found = []
+    for variant in body.variants:
+        runner = conversion.Runner(head, bf16=variant.inference_precision == "bf16", threads=processors())
+        logits = runner.all(variant.features, lambda _count: None, batch=HEAD_BATCH)
+        if variant.name == "fp32":
+            with torch.no_grad():
+                check_equal(logits[:HEAD_BATCH], network.head(torch.from_numpy(variant.features[:HEAD_BATCH])).numpy())
+        accuracy = float((logits.argmax(axis=1) == labels).mean())
+        found.append(Candidate(variant, accuracy, variant.latency_ms + runner.latency_ms(variant.features[:1])))
     return found
-
-
-def _is_convolutional(network: Network) -> bool:
-    return not any(isinstance(m, torch.nn.LayerNorm) for m in network.net.modules())
-
-
-def _check_faithful(network: Network, path: Path, images: Pixels) -> None:
-    """The file must give the network's own logits, for another batch size than it was traced with too."""
-    runner = conversion.Runner(path, threads=processors())
-    with torch.no_grad():
-        expected = network(torch.from_numpy(np.ascontiguousarray(images))).numpy()
-    for part in (slice(0, 1), slice(0, len(images))):
-        difference = float(np.abs(runner.logits(images[part]) - expected[part]).max())
-        if not difference <= 1e-3 * max(1.0, float(np.abs(expected).max())):
-            raise ArtifactError(
-                f"The exported model's logits differ from the network's by {difference:.2g}; this architecture "
-                "cannot be exported by this OpenVINO version, choose another model."
-            )
 
 
 def _choose(tried: list[Candidate], wanted: str) -> Candidate:

@@ -1,16 +1,17 @@
 """A frozen backbone is passed once: what it gives for every image is computed, kept, and trained on.
 
-The cache lies under checkpoints/features (which SageMaker keeps between jobs that share a checkpoint
-location), or comes in by an input channel named ``features``. Its key is made of everything that
-shapes a feature: the images' digests, the architecture, the weights, the preprocessing, the
-augmentation, the arithmetic. A file is written whole, holds its own checksum, and is computed again
-when it does not agree.
+They lie in this machine's cache; where there is none, under checkpoints/features (which SageMaker keeps
+between jobs that share a checkpoint location); or come in by an input channel named ``features``. Their
+key is made of everything that shapes a feature: the images' digests, the architecture, the weights, the
+preprocessing, the augmentation, the arithmetic. A file is written whole, holds its own checksum, and is
+computed again when it does not agree.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,69 +23,104 @@ from container.common.errors import StorageError
 from container.common.hyperparameters import Hyperparameters
 from container.network import Network
 from container.train import storage
+from container.train.cache import Cache, key_of
 from container.train.console import Console, Meter
 from container.train.decode import Images
+from container.train.digests import digest_of
 from container.train.paths import Paths
 from container.train.sources import ImageSource
 from container.train.stopping import StopSignal
 from container.train.world import World
 
-FORMAT = "1"
+KIND, FORMAT, FILE = "features", "2", "features.safetensors"
 
 BATCH = 32
 
 
 class FeatureStore:
-    """Gives the features of a split: from the cache, or by passing its images through the backbone."""
+    """Gives the features of a split: kept ones, or by passing its images through the backbone.
+
+    ``weights`` is the backbone's digest.
+    """
 
     def __init__(
         self,
         network: Network,
+        weights: str,
         hyperparameters: Hyperparameters,
         paths: Paths,
         *,
+        cache: Cache,
         world: World,
         console: Console,
         stop: StopSignal,
     ) -> None:
-        self._network, self._h, self._world = network, hyperparameters, world
-        self._console, self._stop = console, stop
+        self._network, self._weights, self._h, self._world = network, weights, hyperparameters, world
+        self._cache, self._console, self._stop = cache, console, stop
         self._channel = paths.data / "features"
         self._own = paths.checkpoints / "features"
-        self._weights = _digest_of(network)
 
     def features(self, images: Images, source: ImageSource, *, views: int) -> Tensor:
         """(max(views, 1), N, F) float32; ``views`` augmented ones, or with 0 the images as they are."""
-        name = f"{images.name}-{self._key(images, views)}.safetensors"
-        for folder in (self._channel, self._own):
-            kept = self._read(folder / name, len(images))
-            if kept is not None:
-                self._console.say(f"features of the {images.name} split: from the cache {folder / name}")
-                return kept
-        computed = self._compute(images.name, source, max(views, 1), augmented=views > 0)
-        if self._world.first:
-            self._keep(self._own / name, computed)
-        return computed
+        key = self._key(images, views)
+        name = f"{images.name}-{key}.safetensors"
+
+        def compute() -> Tensor:
+            return self._compute(images.name, source, max(views, 1), augmented=views > 0)
+
+        found = self._kept(self._channel / name, images)
+        if found is None and self._world.all_have(self._cache.there):
+            return self._shared(key, images, compute)
+        if found is None:
+            found = self._kept(self._own / name, images)
+        if found is None:
+            found = compute()
+            if self._world.first:
+                self._keep(self._own / name, found)
+        return found
+
+    def _shared(self, key: str, images: Images, compute: Callable[[], Tensor]) -> Tensor:
+        """From the cache, or computed while this job alone holds the lock."""
+        lock = self._cache.lock(KIND, key) if self._world.first else contextlib.nullcontext()
+        with lock:
+            self._world.wait()
+            entry = self._cache.find(KIND, key)
+            found = self._kept(entry.file(FILE) if entry else None, images)
+            if found is None:
+                found = compute()
+                if self._world.first:
+                    content = _file_of(found)
+                    self._cache.keep(
+                        KIND,
+                        key,
+                        lambda folder: storage.write(folder / FILE, lambda file: file.write(content)),
+                        size=len(content),
+                        digested=False,  # it holds its own checksum
+                    )
+        return found
 
     def _key(self, images: Images, views: int) -> str:
         h = self._h
-        shape = {
-            "format": FORMAT,
-            "images": images.digests,
-            "architecture": h.model,
-            "head_path": self._network.head_path,
-            "weights": self._weights,
-            "preprocessing": [h.image_size, h.resize, h.grayscale],
-            "amp": h.amp,
-            "device": self._world.device.type,
-            "torch": torch.__version__,
-            "augment": [h.augment, h.flip, h.seed, views] if views else None,
-        }
-        return hashlib.blake2b(json.dumps(shape).encode(), digest_size=16).hexdigest()
+        return key_of(
+            {
+                "format": FORMAT,
+                "images": images.digests,
+                "architecture": h.model,
+                "head_path": self._network.head_path,
+                "weights": self._weights,
+                "preprocessing": [h.image_size, h.resize, h.grayscale],
+                "amp": h.amp,
+                "device": self._world.device.type,
+                "torch": torch.__version__,
+                "augment": [h.augment, h.flip, h.seed, views] if views else None,
+            }
+        )
 
     def _compute(self, name: str, source: ImageSource, views: int, *, augmented: bool) -> Tensor:
         share = self._world.share(len(source))
         meter = Meter(self._console, "features", views * (share.stop - share.start))
+        # NHWC is how the pixels lie in memory, and quicker on CPUs too.
+        self._network.to(self._world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network.eval()
         found: Tensor | None = None
         with torch.no_grad(), torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._h.amp is True):
@@ -110,6 +146,14 @@ class FeatureStore:
             view.copy_(self._world.sum(view.to(self._world.device)).cpu())
         return whole
 
+    def _kept(self, path: Path | None, images: Images) -> Tensor | None:
+        """The features in ``path``, when every process has them."""
+        found = self._read(path, len(images)) if path else None
+        if not self._world.all_have(found is not None):
+            return None
+        self._console.say(f"features of the {images.name} split: from the cache {path}")
+        return found
+
     def _read(self, path: Path, count: int) -> Tensor | None:
         if not path.is_file():
             return None
@@ -127,7 +171,7 @@ class FeatureStore:
 
     def _keep(self, path: Path, features: Tensor) -> None:
         try:
-            storage.write(path, lambda file: file.write(save({"features": features}, {"blake2b": _checksum(features)})))
+            storage.write(path, lambda file: file.write(_file_of(features)))
         except StorageError as exc:
             # A cache is a convenience: the job goes on without it.
             self._console.warn(f"features are not kept for the next job: {exc}")
@@ -137,12 +181,12 @@ def _checksum(features: Tensor) -> str:
     return hashlib.blake2b(features.contiguous().numpy().data.cast("B"), digest_size=16).hexdigest()
 
 
-def _digest_of(network: Network) -> str:
+def _file_of(features: Tensor) -> bytes:
+    content: bytes = save({"features": features}, {"blake2b": _checksum(features)})
+    return content
+
+
+def backbone_digest(network: Network) -> str:
     """Digest of everything that shapes a feature inside the network: frozen weights and normalization."""
-    digest = hashlib.blake2b(digest_size=16)
     tensors = {k: v for k, v in network.net.state_dict().items() if not k.startswith(network.head_path + ".")}
-    tensors |= {"normalize.scale": network.normalize.scale, "normalize.shift": network.normalize.shift}
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().reshape(-1).data.cast("B"))
-    return digest.hexdigest()
+    return digest_of(tensors | {"normalize.scale": network.normalize.scale, "normalize.shift": network.normalize.shift})

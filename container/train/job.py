@@ -19,16 +19,18 @@ from container.common.channels import TEST, TRAIN, VALIDATION
 from container.common.errors import HyperparameterError, first_line
 from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD
+from container.common.metrics import KEPT_METRICS
 from container.network import Design, Network, Normalize
-from container.train import autocast, data, hook, optim, outputs, preparation
+from container.train import autocast, data, hook, optim, outputs, preparation, storage
 from container.train.augment import Augmenter
+from container.train.cache import Cache, key_of
 from container.train.checkpoint import Checkpoints, TrainingState
 from container.train.console import Console
 from container.train.decode import Images, processors
 from container.train.digests import digest_of
 from container.train.evaluate import Evaluation, evaluate
 from container.train.export import export
-from container.train.features import FeatureStore
+from container.train.features import FeatureStore, backbone_digest
 from container.train.freezing import Freeze
 from container.train.loop import EVALUATION_BATCH, Surroundings, Trainee, fit
 from container.train.paths import Paths
@@ -51,7 +53,27 @@ def run(
 
     Raises ContainerError for whatever a person can put right, JobStopped when asked to stop.
     """
+    if world.local_rank == 0:
+        storage.sweep(paths.checkpoints, paths.output)
+        shutil.rmtree(paths.scratch, ignore_errors=True)
+    try:
+        _run(paths, h, world, console, stop, exporter)
+    finally:
+        # Where the job fails or is stopped too. What other processes have mapped stays theirs.
+        if world.local_rank == 0:
+            shutil.rmtree(paths.scratch, ignore_errors=True)
+
+
+def _run(  # noqa: PLR0917
+    paths: Paths,
+    h: Hyperparameters,
+    world: World,
+    console: Console,
+    stop: StopSignal,
+    exporter: Callable[..., Manifest],
+) -> None:
     started = time.monotonic()
+    cache = Cache(paths.cache, console=console, stop=stop)
     _check(h, console)
     h = _settle(h, world, console)
 
@@ -65,19 +87,20 @@ def run(
 
     augmenter = Augmenter(h.augment, size=h.image_size, seed=h.seed, flip=h.flip)
     images = preparation.decode_all(
-        dataset, margin=augmenter.needs_margin, h=h, paths=paths, world=world, console=console, stop=stop
+        dataset, margin=augmenter.needs_margin, h=h, paths=paths, cache=cache, world=world, console=console, stop=stop
     )
-    mean, std = preparation.statistics(h, images[TRAIN])
+    mean, std = preparation.statistics(h, images[TRAIN], cache)
     design, network.normalize = replace(design, mean=mean, std=std), Normalize(mean, std)
-    # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
-    network.to(world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = backbone_digest(network) if freeze.whole_backbone else None
 
     sources: dict[str, Source] = {name: ImageSource(part, augmenter, world.device) for name, part in images.items()}
-    if freeze.whole_backbone and h.feature_cache:
-        store = FeatureStore(network, h, paths, world=world, console=console, stop=stop)
+    if frozen is not None and h.feature_cache:
+        store = FeatureStore(network, frozen, h, paths, cache=cache, world=world, console=console, stop=stop)
         sources = _features(store, images, sources, h, world)
         trainee = _head(network, world)
     else:
+        # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
+        network.to(world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trainee = _whole(network, freeze, h, world, console)
 
     weights = preparation.class_weights(h, images[TRAIN], dataset.classes)
@@ -89,7 +112,7 @@ def run(
         world=world,
         console=console,
         stop=stop,
-        checkpoints=Checkpoints(paths.checkpoints, _identity(h, network, dataset.classes, images, world)),
+        checkpoints=Checkpoints(paths.checkpoints, _identity(h, network, frozen, dataset.classes, images, world)),
         watcher=watcher,
     )
     try:
@@ -110,16 +133,27 @@ def run(
     if not world.first:
         return
     metrics = _final_metrics(state, results, console)
+    found = _outputs(paths, dataset.classes, images, state, results)
+    # Before the export, which may fail: an hour's figures should not be lost with it.
+    outputs.write_json(paths.metrics, found | {"metrics": metrics})
     manifest = exporter(
         network,
         _manifest(design, h, dataset.classes, metrics),
         preparation.proof(images, h),
         paths.model,
         precision=h.precision,
+        frozen=frozen,
+        cache=cache,
         console=console,
         stop=stop,
     )
-    _write_outputs(paths, dataset.classes, images, state, results, manifest, seconds=time.monotonic() - started)
+    exported = {
+        "metrics": manifest.metrics,
+        "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
+        "precisions": manifest.precisions,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    outputs.write_json(paths.metrics, found | exported)
     console.say(f"done in {time.monotonic() - started:.1f} s: the model is in {paths.model}")
 
 
@@ -195,7 +229,7 @@ def _whole(network: Network, freeze: Freeze, h: Hyperparameters, world: World, c
 
 
 def _head(network: Network, world: World) -> Trainee:
-    head = network.head
+    head = network.head.to(world.device)
 
     def train_mode() -> None:
         head.train()
@@ -221,8 +255,13 @@ def _features(
     return found
 
 
-def _identity(
-    h: Hyperparameters, network: Network, classes: tuple[str, ...], images: Mapping[str, Images], world: World
+def _identity(  # noqa: PLR0917
+    h: Hyperparameters,
+    network: Network,
+    frozen: str | None,
+    classes: tuple[str, ...],
+    images: Mapping[str, Images],
+    world: World,
 ) -> dict[str, str]:
     """What a checkpoint must share with the job that goes on from it; ``network`` is as training begins."""
     free = {
@@ -236,7 +275,9 @@ def _identity(
     }
     identity = {name: value for name, value in h.strings().items() if name not in free}
     digest = hashlib.blake2b((",".join(classes) + preparation.digests_of(images)).encode(), digest_size=8).hexdigest()
-    weights = digest_of(network.net.state_dict())
+    # A frozen backbone's digest is known; 100 MB take a tenth of a second.
+    state = network.net.state_dict() if frozen is None else network.head.state_dict()
+    weights = key_of(frozen, digest_of(state))
     world.require_same(weights, "weights")
     return {
         **identity,
@@ -247,10 +288,11 @@ def _identity(
 
 
 def _final_metrics(state: TrainingState, results: Mapping[str, Evaluation], console: Console) -> dict[str, float]:
-    """The best epoch's metrics and, printed once, the test split's."""
+    """The kept epoch's metrics and the test split's, printed once more: a tuner takes the last value of a metric."""
     metrics: dict[str, float] = dict(state.history[state.best_epoch])
     del metrics["images_per_second"]
     console.say(f"best epoch: {state.best_epoch + 1}, validation accuracy {results[VALIDATION].accuracy:.4f}")
+    console.metrics({name: metrics[name] for name in KEPT_METRICS})
     if TEST in results:
         test = results[TEST]
         line = {"test:loss": test.loss, "test:accuracy": test.accuracy, "test:f1": test.f1}
@@ -276,29 +318,21 @@ def _manifest(design: Design, h: Hyperparameters, classes: tuple[str, ...], metr
     )
 
 
-def _write_outputs(  # noqa: PLR0917
+def _outputs(
     paths: Paths,
     classes: tuple[str, ...],
     images: Mapping[str, Images],
     state: TrainingState,
     results: Mapping[str, Evaluation],
-    manifest: Manifest,
-    *,
-    seconds: float,
-) -> None:
+) -> dict[str, object]:
+    """Write the tables; what metrics.json tells of the training."""
     outputs.write_tables(paths.output, classes, results.get(TEST, results[VALIDATION]))
-    content = {
+    return {
         "history": state.history,
         "best_epoch": state.best_epoch + 1,
-        "metrics": manifest.metrics,
         "tables_of": TEST if TEST in results else VALIDATION,
-        "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
-        "precisions": manifest.precisions,
         "images": {name: len(part) for name, part in images.items()},
         "bad_files": {
             name: [{"file": str(b.path), "reason": b.reason} for b in part.bad] for name, part in images.items()
         },
-        "seconds": round(seconds, 2),
     }
-    outputs.write_json(paths.output / "metrics.json", content)
-    shutil.rmtree(paths.base / ".decoded", ignore_errors=True)

@@ -36,6 +36,11 @@ class Paths:
         return self.base / "output" / "data"
 
     @property
+    def metrics(self) -> Path:
+        """What the job found out, in JSON."""
+        return self.output / "metrics.json"
+
+    @property
     def failure(self) -> Path:
         return self.base / "output" / "failure"
 
@@ -46,3 +51,14 @@ class Paths:
     @property
     def checkpoints(self) -> Path:
         return self.base / "checkpoints"
+
+    @property
+    def scratch(self) -> Path:
+        """Decoded images that do not fit into memory; gone when the job ends."""
+        return self.base / ".decoded"
+
+    @property
+    def cache(self) -> Path | None:
+        """What this machine's jobs share, where there is such a folder."""
+        folder = self.base / "cache"
+        return folder if folder.is_dir() else None

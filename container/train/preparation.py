@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,11 +13,12 @@ from container.common.channels import SPLITS, TEST, TRAIN, VALIDATION
 from container.common.errors import HyperparameterError
 from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD, Geometry, center
+from container.train.body import Proof
+from container.train.cache import Cache, key_of
 from container.train.console import Console, Meter
 from container.train.conversion import CALIBRATION_IMAGES
 from container.train.data import Dataset
 from container.train.decode import Decoder, Images, named, processors
-from container.train.export import Proof
 from container.train.paths import Paths
 from container.train.sharing import decode_shared
 from container.train.stopping import StopSignal
@@ -32,11 +34,12 @@ def decode_all(
     margin: bool,
     h: Hyperparameters,
     paths: Paths,
+    cache: Cache,
     world: World,
     console: Console,
     stop: StopSignal,
 ) -> dict[str, Images]:
-    """Every split's pixels; warns of bad files, and of images that stand in two splits.
+    """Every split's images; warns of bad files, and of images that stand in two splits.
 
     ``margin`` keeps the training images' margins for augmentation.
     """
@@ -47,10 +50,11 @@ def decode_all(
         stop.check()
 
     decoder = Decoder(
-        geometry=Geometry(h.image_size, h.resize, 1 if h.grayscale else 3),  # type: ignore[arg-type]
+        geometry=Geometry(*geometry(h)),  # type: ignore[arg-type]
         workers=processors() if h.workers == "auto" else int(h.workers),
         max_bad=h.max_bad_images,
-        scratch=paths.base / ".decoded",
+        scratch=paths.scratch,
+        cache=cache,
         always_map=world.local_size > 1,
         tick=tick,
     )
@@ -71,18 +75,30 @@ def decode_all(
     return images
 
 
+def geometry(h: Hyperparameters) -> tuple[int, str, int]:
+    """Image size, resize rule and channels."""
+    return h.image_size, h.resize, 1 if h.grayscale else 3
+
+
 def digests_of(images: Mapping[str, Images]) -> str:
     """All images of all splits, in one line."""
     return ";".join(f"{name}:{','.join(part.digests)}" for name, part in sorted(images.items()))
 
 
-def statistics(h: Hyperparameters, train: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(h: Hyperparameters, train: Images, cache: Cache) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of the three channels the network sees, as parts of 255."""
     if h.normalize == "imagenet":
         return IMAGENET_MEAN, IMAGENET_STD
     if h.normalize == "none":
         return (0.0,) * 3, (1.0,) * 3
-    # Exact integer sums over counts of the 256 values, a block of images at a time.
+    key = key_of("1", geometry(h), h.augment, train.digests)
+    means, stds = json.loads(cache.text("statistics", key, lambda: json.dumps(_measured(train))))
+    repeat = 3 // len(means)
+    return tuple(means) * repeat, tuple(stds) * repeat
+
+
+def _measured(train: Images) -> tuple[list[float], list[float]]:
+    """Means and deviations by channel, from exact integer sums over counts of the 256 values."""
     channels = train.pixels.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(train), 256):
@@ -94,8 +110,7 @@ def statistics(h: Hyperparameters, train: Images) -> tuple[tuple[float, ...], tu
     means = counts @ values / totals
     # A constant channel has no deviation to divide by; 1/255 is the smallest step there is.
     stds = np.sqrt(np.maximum(counts @ values**2 / totals - means**2, 255.0**-2))
-    repeat = 3 // channels
-    return tuple(float(m) for m in means) * repeat, tuple(float(s) for s in stds) * repeat
+    return means.tolist(), stds.tolist()
 
 
 def class_weights(h: Hyperparameters, train: Images, classes: tuple[str, ...]) -> torch.Tensor | None:
@@ -127,9 +142,11 @@ def proof(images: Mapping[str, Images], h: Hyperparameters) -> Proof:
         return rows
 
     train, validation = images[TRAIN], images[VALIDATION]
-    rows = some(validation, PROOF_IMAGES)
+    calibrating, judging = some(train, CALIBRATION_IMAGES), some(validation, PROOF_IMAGES)
+    digests = [[part.digests[row] for row in rows] for part, rows in ((train, calibrating), (validation, judging))]
     return Proof(
-        calibration=center(train.pixels[some(train, CALIBRATION_IMAGES)], h.image_size),
-        validation=validation.pixels[rows],
-        labels=validation.labels[rows],
+        calibration=lambda: center(train.pixels[calibrating], h.image_size),
+        validation=lambda: validation.pixels[judging],
+        labels=validation.labels[judging],
+        key=key_of(geometry(h), digests),
     )

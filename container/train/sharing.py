@@ -22,11 +22,13 @@ def decode_shared(decoder: Decoder, split: Split, world: World, *, margin: bool)
         images = decoder.decode(split, margin=margin)
         storage.write_text(index, json.dumps(_described(images)))
     world.wait()
-    return images if world.local_rank == 0 else _mapped(index, decoder.scratch / f"{split.name}.pixels")
+    return images if world.local_rank == 0 else _mapped(index)
 
 
 def _described(images: Images) -> dict[str, object]:
+    assert isinstance(images.pixels, np.memmap)
     return {
+        "pixels": str(images.pixels.filename),
         "name": images.name,
         "shape": images.pixels.shape,
         "labels": images.labels.tolist(),
@@ -36,14 +38,15 @@ def _described(images: Images) -> dict[str, object]:
     }
 
 
-def _mapped(index: Path, pixels: Path) -> Images:
+def _mapped(index: Path) -> Images:
     raw = json.loads(index.read_text(encoding="utf-8"))
+    # Copy on write: torch wants an array it could write to, and nobody does.
+    pixels = np.memmap(raw["pixels"], dtype=np.uint8, mode="c", shape=tuple(raw["shape"]))
     return Images(
-        raw["name"],
-        # Copy on write: torch wants an array it could write to, and nobody does.
-        np.memmap(pixels, dtype=np.uint8, mode="c", shape=tuple(raw["shape"])),
-        np.array(raw["labels"], dtype=np.int64),
-        tuple(Path(p) for p in raw["files"]),
-        tuple(raw["digests"]),
-        tuple(Bad(Path(p), reason) for p, reason in raw["bad"]),
+        name=raw["name"],
+        labels=np.array(raw["labels"], dtype=np.int64),
+        files=tuple(Path(p) for p in raw["files"]),
+        digests=tuple(raw["digests"]),
+        bad=tuple(Bad(Path(p), reason) for p, reason in raw["bad"]),
+        load=lambda: pixels,
     )

@@ -5,13 +5,15 @@ Both keep everything in one tensor, on the GPU when it fits there, and give the 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from container.train.augment import Augmenter, center, generator_for
+from container.common.images import center
+from container.train.augment import Augmenter, Draws, generator_for
 from container.train.decode import Images
 
 # Part of a GPU's free memory that decoded images may take.
@@ -38,9 +40,14 @@ class ImageSource:
     """(N, H, W, C) uint8 images; training takes pass through the augmenter."""
 
     def __init__(self, images: Images, augmenter: Augmenter, device: torch.device) -> None:
-        self._pixels = _placed(torch.from_numpy(np.asarray(images.pixels)), device)
+        self._images, self._augmenter, self._device = images, augmenter, device
         self.labels = torch.from_numpy(images.labels).to(device)
-        self._augmenter, self._device = augmenter, device
+        self._view: tuple[int, Draws | None] = (-1, None)
+
+    @cached_property
+    def _pixels(self) -> Tensor:
+        # Only now: features may come from a cache, and then nobody wants the pixels.
+        return _placed(torch.from_numpy(np.asarray(self._images.pixels)), self._device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,8 +58,10 @@ class ImageSource:
 
     def view(self, rows: slice, number: int) -> Tensor:
         """The ``number``-th augmented view of ``rows``: drawn as one step over the whole split."""
+        if self._view[0] != number:
+            self._view = number, self._augmenter.draws(epoch=number, step=0, total=len(self))
         pixels = self._pixels[rows].to(self._device, non_blocking=True)
-        return self._augmenter(pixels, epoch=number, step=0, share=rows, total=len(self))
+        return self._augmenter.apply(pixels, self._view[1], share=rows)
 
     def plain(self, rows: slice) -> Tensor:
         return center(self._pixels[rows].to(self._device, non_blocking=True), self._augmenter.size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from container.common.errors import StorageError, first_line
+
+_PARTIAL = ".partial-"
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a size limit"}
 _DENIED = {errno.EACCES: "permission denied", errno.EPERM: "permission denied", errno.EROFS: "read-only disk"}
@@ -54,17 +58,30 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
 
     Raises StorageError when the disk is full or cannot be written; the old file then stands.
     """
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    partial = path.with_name(f"{path.name}{_PARTIAL}{os.getpid()}")
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:
+                # Tells ``sweep`` that somebody is writing; freed by the kernel with the process.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what a process that was killed left half written under ``folders``."""
+    for folder in folders:
+        for partial in folder.rglob(f"*{_PARTIAL}*"):
+            # Of another user, on a disk without locks, or being written: left where it is.
+            with contextlib.suppress(OSError), partial.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.unlink()
 
 
 def load(path: Path) -> Any:

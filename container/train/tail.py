@@ -1,4 +1,4 @@
-"""How the logits follow from the last feature map, found out and proved, for Grad-CAM without torch."""
+"""How features and logits follow from the last feature map, found out and proved, for Grad-CAM without torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from container.network import Head, Network
+from container.network import Network
 
 Array = NDArray[np.float32]
 
@@ -20,17 +20,17 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """The module whose output (N, F, h, w) is the last with a spatial extent, and the steps from it to the logits."""
+    """The module whose output (N, F, h, w) is the last with a spatial extent, and the steps from it to the head."""
 
     module: nn.Module
     tail: tuple[str, ...]
 
 
 def last_feature_map(network: Network, pixels: Tensor) -> FeatureMap | None:
-    """The map with a tail that numpy replays to the network's own logits; None where there is none.
+    """The map with a tail that numpy replays to what the network gives its head; None where there is none.
 
     ``pixels`` (N, S, S, C) uint8 are a few real images. Modules are watched in the order they run;
-    transformers, and heads with other steps than ReLU, pooling and linear layers, give None.
+    transformers, and classifiers with other steps than ReLU, pooling and linear layers, give None.
     """
     seen: list[tuple[nn.Module, Tensor]] = []
 
@@ -44,38 +44,53 @@ def last_feature_map(network: Network, pixels: Tensor) -> FeatureMap | None:
     network.eval()
     try:
         with torch.no_grad():
-            logits = network(pixels).float().numpy()
+            features = network.features(pixels).float().numpy()
     finally:
         for hook in hooks:
             hook.remove()
-    linears = _linear_steps(network)
+    linears = _steps_before_head(network)
     if not seen or linears is None:
         return None
     module, output = seen[-1]
     # A module that passes its input on unchanged (VGG's pool at 224, an identity) is as good as any.
-    weights = {k: v.detach().cpu().float().numpy() for k, v in network.net.state_dict().items()}
+    prefixes = tuple(step.removeprefix("linear:") for step in linears)
+    state = network.net.state_dict()
+    weights = {k: v.detach().cpu().float().numpy() for k, v in state.items() if k.rpartition(".")[0] in prefixes}
     for start, pool in product(((), ("relu",)), ("avgpool", "flatten")):
         tail = (*start, pool, *linears)
         replayed = replay(tail, output.float().numpy(), weights)
-        if replayed is not None and np.abs(replayed - logits).max() <= TOLERANCE * max(1.0, np.abs(logits).max()):
+        if replayed is None or replayed.shape != features.shape:
+            continue
+        if np.abs(replayed - features).max() <= TOLERANCE * max(1.0, np.abs(features).max()):
             return FeatureMap(module, tail)
     return None
 
 
-def _linear_steps(network: Network) -> tuple[str, ...] | None:
-    """The steps of the kept classifier layers and the head; None when one is neither ReLU nor linear."""
+def _steps_before_head(network: Network) -> tuple[str, ...] | None:
+    """The steps of the classifier layers that are kept before the head; None when one is neither ReLU nor linear."""
     steps: list[str] = []
-    top = network.head_path.split(".")[0]
+    top, head = network.head_path.split(".")[0], set(network.head.modules())
     for name, module in network.net.named_modules():
-        if name.split(".")[0] != top or list(module.children()):
+        if name.split(".")[0] != top or list(module.children()) or module in head:
             continue
         if isinstance(module, nn.Linear):
             steps.append(f"linear:{name}")
         elif isinstance(module, nn.ReLU):
             steps.append("relu")
-        elif not isinstance(module, (nn.Dropout, nn.Flatten, nn.AdaptiveAvgPool2d, nn.Identity, Head)):
+        elif not isinstance(module, (nn.Dropout, nn.Flatten, nn.AdaptiveAvgPool2d, nn.Identity)):
             return None
     return tuple(steps)
+
+
+def head_steps(network: Network) -> tuple[str, ...]:
+    """The head's own steps, from features to logits."""
+    found = []
+    for name, module in network.head.named_children():
+        if isinstance(module, nn.Linear):
+            found.append(f"linear:{network.head_path}.{name}")
+        elif isinstance(module, nn.ReLU):
+            found.append("relu")
+    return tuple(found)
 
 
 def replay(tail: tuple[str, ...], feature_map: Array, weights: dict[str, Array]) -> Array | None:

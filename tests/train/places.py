@@ -13,9 +13,15 @@ import numpy as np
 from PIL import Image
 
 from container.common.hyperparameters import Hyperparameters, parse
+from container.train.cache import Cache
+from container.train.console import Console
 from container.train.paths import Paths
+from container.train.stopping import StopSignal
 
 ROOT = Path(__file__).parents[2]
+
+# Of a job that shares nothing.
+NO_CACHE = Cache(None, console=Console(silent=True), stop=StopSignal())
 
 # The quickest whole job: a small network on tiny images, one precision.
 QUICK: dict[str, str] = {

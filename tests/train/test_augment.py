@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from container.train.augment import Augmenter, center, generator_for
+from container.common.images import center
+from container.train.augment import Augmenter, generator_for
 
 PIXELS = torch.randint(0, 256, (12, 37, 37, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 

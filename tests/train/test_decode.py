@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,23 @@ from PIL import Image
 from container.common.errors import DataError, StorageError
 from container.common.images import Geometry, center, prepare
 from container.train import decode, sharing
+from container.train.cache import Cache
+from container.train.console import Console
 from container.train.data import Split, find
 from container.train.decode import Decoder
+from container.train.stopping import StopSignal
 from container.train.world import World
-from tests.train.places import image_folder, quick
+from tests.train.places import NO_CACHE, image_folder, quick
 
 GEOMETRY = Geometry(32, "crop", 3)
 
 
-def decoder(scratch: Path, *, max_bad: float = 1.0, workers: int = 2, always_map: bool = False) -> Decoder:
-    return Decoder(geometry=GEOMETRY, workers=workers, max_bad=max_bad, scratch=scratch, always_map=always_map)
+def decoder(
+    scratch: Path, *, max_bad: float = 1.0, workers: int = 2, always_map: bool = False, cache: Cache = NO_CACHE
+) -> Decoder:
+    return Decoder(
+        geometry=GEOMETRY, workers=workers, max_bad=max_bad, scratch=scratch, always_map=always_map, cache=cache
+    )
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -140,7 +148,7 @@ def test_a_file_that_the_disk_has_no_room_for_is_told_before_anything_is_decoded
 def test_the_other_processes_of_a_host_map_what_the_first_decoded(folder: Path, tmp_path: Path) -> None:
     first = decoder(tmp_path / "scratch", always_map=True).decode(whole(folder), margin=False)
     (tmp_path / "scratch" / "train.json").write_text(__import__("json").dumps(sharing._described(first)))
-    second = sharing._mapped(tmp_path / "scratch" / "train.json", tmp_path / "scratch" / "train.pixels")
+    second = sharing._mapped(tmp_path / "scratch" / "train.json")
     np.testing.assert_array_equal(second.pixels, first.pixels)
     np.testing.assert_array_equal(second.labels, first.labels)
     assert (second.files, second.digests, second.bad) == (first.files, first.digests, first.bad)
@@ -153,3 +161,75 @@ def test_one_process_alone_shares_with_nobody(pictures: Path, tmp_path: Path) ->
     images = sharing.decode_shared(decoder(tmp_path), split, World(torch.device("cpu")), margin=False)
     assert len(images) == 24
     assert not (tmp_path / "test.json").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_file_that_cannot_be_read_is_an_error_and_no_bad_image(
+    folder: Path, tmp_path: Path, workers: int, cached: bool
+) -> None:
+    split = whole(folder)
+    split.files[-1].unlink()
+    split.files[-1].mkdir()
+    cache = shared(tmp_path / "cache") if cached else NO_CACHE
+    with pytest.raises(DataError, match=r"b/002\.png cannot be read \(Is a directory\)"):
+        decoder(tmp_path / "scratch", workers=workers, cache=cache).decode(split, margin=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), r"Memory ran out while .*000\.png was decoded"),
+        (KeyError("x"), r"000\.png cannot be decoded \(KeyError: 'x'\)"),
+    ],
+)
+def test_what_no_image_is_to_blame_for_names_the_file_and_leaves_nothing_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(decode, "prepare", failing)
+    split = whole(folder)
+    with pytest.raises(DataError, match=words):
+        decoder(tmp_path / "scratch").decode(Split("train", split.files[:1], (0,)), margin=False)
+
+
+def shared(folder: Path) -> Cache:
+    """A cache in ``folder``, as another job of this machine would open it."""
+    folder.mkdir(exist_ok=True)
+    return Cache(folder, console=Console(silent=True), stop=StopSignal())
+
+
+def test_a_second_job_decodes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = decoder(tmp_path / "scratch").decode(whole(folder), margin=False)
+    first = decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(decode, "prepare", never)
+    second = decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+    for found in (first, second):
+        np.testing.assert_array_equal(found.pixels, alone.pixels)
+        np.testing.assert_array_equal(found.labels, alone.labels)
+        assert (found.files, found.digests, found.bad) == (alone.files, alone.digests, alone.bad)
+    assert not list(tmp_path.glob("scratch/*"))
+
+
+def test_pixels_that_were_pruned_are_decoded_when_they_are_asked_for(folder: Path, tmp_path: Path) -> None:
+    alone = decoder(tmp_path / "scratch").decode(whole(folder), margin=False)
+    decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+    (pruned,) = (tmp_path / "cache" / "images").iterdir()
+    shutil.rmtree(pruned)
+    found = decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+    assert not pruned.exists()
+    np.testing.assert_array_equal(found.pixels, alone.pixels)
+    assert pruned.exists()
+
+
+def test_another_picture_under_the_same_name_is_decoded(pictures: Path, folder: Path, tmp_path: Path) -> None:
+    first = decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+    (folder / "train" / "a" / "000.png").write_bytes((folder / "train" / "b" / "000.png").read_bytes())
+    second = decoder(tmp_path / "scratch", cache=shared(tmp_path / "cache")).decode(whole(folder), margin=False)
+    assert not np.array_equal(first.pixels[0], second.pixels[0])

@@ -14,11 +14,14 @@ from container.common.artifact import FEATURE_MAP, LOGITS, PIXELS, Manifest, rea
 from container.common.errors import ArtifactError, StorageError
 from container.network import Design, Network, build, from_artifact
 from container.train import conversion, export, storage
+from container.train.body import Proof, Variant
+from container.train.cache import Cache
 from container.train.console import Console
-from container.train.export import Candidate, Proof
+from container.train.export import Candidate
 from container.train.stopping import JobStopped, StopSignal
-from container.train.tail import last_feature_map, replay
+from container.train.tail import head_steps, last_feature_map, replay
 from tests.train.jobs import Jobs
+from tests.train.places import NO_CACHE
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -47,10 +50,23 @@ def manifest(architecture: str = "resnet18", head: tuple[int, ...] = ()) -> Mani
 
 def proof(count: int = 12, size: int = SIZE) -> Proof:
     pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    return Proof(calibration=pixels, validation=pixels, labels=np.arange(count, dtype=np.int64) % 4)
+    return Proof(
+        calibration=lambda: pixels,
+        validation=lambda: pixels,
+        labels=np.arange(count, dtype=np.int64) % 4,
+        key=str(count),
+    )
 
 
-def exported(folder: Path, net: Network, *, precision: str, head: tuple[int, ...] = ()) -> tuple[Manifest, str]:
+def exported(
+    folder: Path,
+    net: Network,
+    *,
+    precision: str,
+    head: tuple[int, ...] = (),
+    frozen: str | None = None,
+    cache: Cache = NO_CACHE,
+) -> tuple[Manifest, str]:
     log = io.StringIO()
     found = export.export(
         net,
@@ -58,6 +74,8 @@ def exported(folder: Path, net: Network, *, precision: str, head: tuple[int, ...
         proof(),
         folder,
         precision=precision,
+        frozen=frozen,
+        cache=cache,
         console=Console(stream=log),
         stop=StopSignal(),
     )
@@ -75,7 +93,7 @@ def test_auto_tries_all_precisions_and_reports_them(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "model") == found
     assert found.versions["openvino"].startswith("2026")
     again = from_artifact(tmp_path / "model", found)
-    images = torch.from_numpy(proof().validation)
+    images = torch.from_numpy(proof().validation())
     with torch.no_grad():
         torch.testing.assert_close(again(images), net(images))
 
@@ -106,11 +124,14 @@ def test_the_file_has_the_contracts_names_and_takes_any_number_of_images(tmp_pat
     assert [o.any_name for o in model.outputs] == [LOGITS, FEATURE_MAP]
     compiled = ov.Core().compile_model(model, "CPU")
     for count in (1, 5):
-        assert compiled([proof(count).validation])[LOGITS].shape == (count, 4)
+        assert compiled([proof(count).validation()])[LOGITS].shape == (count, 4)
 
 
 def candidate(name: str, accuracy: float) -> Candidate:
-    return Candidate(name, Path(name), "int8" if name == "int8" else "fp32", "f32", accuracy, 1.0)
+    variant = Variant(
+        name=name, file=name, precision="", inference_precision="", features=np.zeros((1, 1), np.float32), latency_ms=1
+    )
+    return Candidate(variant, accuracy, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -132,12 +153,12 @@ def test_auto_keeps_the_cheapest_precision_that_loses_no_more_than_allowed(
 
 
 TAILS = {
-    "resnet18": ("avgpool", "linear:fc.linear0"),
-    "densenet121": ("relu", "avgpool", "linear:classifier.linear0"),
-    "vgg11": ("flatten", "linear:classifier.0", "relu", "linear:classifier.3", "relu", "linear:classifier.6.linear0"),
-    "squeezenet1_1": ("avgpool", "linear:classifier.2.linear0"),
-    "mobilenet_v2": ("avgpool", "linear:classifier.1.linear0"),
-    "swin_t": ("avgpool", "linear:head.linear0"),
+    "resnet18": ("avgpool",),
+    "densenet121": ("relu", "avgpool"),
+    "vgg11": ("flatten", "linear:classifier.0", "relu", "linear:classifier.3", "relu"),
+    "squeezenet1_1": ("avgpool",),
+    "mobilenet_v2": ("avgpool",),
+    "swin_t": ("avgpool",),
     # A token is no map, and a hard swish or a layer norm after pooling no step of a tail.
     "vit_b_16": None,
     "mobilenet_v3_small": None,
@@ -146,11 +167,26 @@ TAILS = {
 
 
 @pytest.mark.parametrize("architecture", TAILS)
-def test_the_tail_from_feature_map_to_logits_is_found_where_there_is_one(architecture: str) -> None:
+def test_the_tail_from_feature_map_to_the_head_is_found_where_there_is_one(architecture: str) -> None:
     net = network(architecture)
-    pixels = torch.from_numpy(proof(3).validation)
+    pixels = torch.from_numpy(proof(3).validation())
     found = last_feature_map(net, pixels)
     assert (found.tail if found else None) == TAILS[architecture]
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "vgg11"])
+def test_map_tail_and_head_give_the_networks_logits(architecture: str) -> None:
+    net = network(architecture, head=(8,) if architecture == "resnet18" else ())
+    pixels = torch.from_numpy(proof(3).validation())
+    found = last_feature_map(net, pixels)
+    assert found is not None
+    maps: list[torch.Tensor] = []
+    found.module.register_forward_hook(lambda _module, _inputs, output: maps.append(output))
+    with torch.no_grad():
+        logits = net(pixels).numpy()
+    weights = {name: tensor.numpy() for name, tensor in net.net.state_dict().items()}
+    replayed = replay((*found.tail, *head_steps(net)), maps[0].numpy(), weights)
+    np.testing.assert_allclose(replayed, logits, atol=1e-4)
 
 
 def test_a_tail_is_replayed_step_by_step() -> None:
@@ -161,14 +197,19 @@ def test_a_tail_is_replayed_step_by_step() -> None:
     assert replay(("flatten", "linear:x"), feature_map, weights) is None
 
 
+@pytest.mark.parametrize("part", ["body", "head"])
 def test_a_model_that_does_not_compute_what_the_network_does_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     other = network()
     with torch.no_grad():
-        other.head.linear0.bias += 1  # type: ignore[union-attr,operator]
-    convert = conversion.convert
-    monkeypatch.setattr(conversion, "convert", lambda _network, _map, *rest: convert(other, None, *rest))
+        (other.head.linear0.bias if part == "head" else other.net.layer4[1].bn2.bias).add_(1)  # type: ignore
+    if part == "head":
+        convert_head = conversion.convert_head
+        monkeypatch.setattr(conversion, "convert_head", lambda _head: convert_head(other.head))
+    else:
+        convert = conversion.convert
+        monkeypatch.setattr(conversion, "convert", lambda _network, _map, *rest: convert(other, None, *rest))
     with pytest.raises(ArtifactError, match="logits differ from the network's"):
         exported(tmp_path / "model", network(), precision="fp32")
     assert not list((tmp_path / "model").iterdir())
@@ -197,6 +238,8 @@ def test_a_stop_during_the_export_leaves_no_half_model(tmp_path: Path) -> None:
             proof(),
             tmp_path / "model",
             precision="fp32",
+            frozen=None,
+            cache=NO_CACHE,
             console=Console(silent=True),
             stop=stop,
         )
@@ -239,3 +282,48 @@ def test_writes_go_through_a_neighbour_and_a_full_disk_leaves_the_old_file(tmp_p
 def test_other_errors_are_not_taken_for_a_full_disk(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), storage.told(tmp_path):
         raise ZeroDivisionError
+
+
+def test_a_frozen_body_is_exported_once_for_all_that_share_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    log = io.StringIO()
+    cache = Cache(tmp_path / "cache", console=Console(stream=log), stop=StopSignal())
+    exported(tmp_path / "first", network(), precision="auto", frozen="body", cache=cache)
+    second = network()
+    with torch.no_grad():
+        second.head.linear0.weight.mul_(-2)  # type: ignore[operator,union-attr]
+    alone, _ = exported(tmp_path / "alone", second, precision="auto")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("converted")
+
+    monkeypatch.setattr(conversion, "convert", never)
+    monkeypatch.setattr(conversion, "quantize", never)
+    found, told = exported(tmp_path / "second", second, precision="auto", frozen="body", cache=cache)
+    assert "exported body: from the cache" in told
+    assert (found.precision, found.explanation) == (alone.precision, alone.explanation)
+    pixels = proof(5).validation()
+    for output in range(2):
+        one, two = (
+            ov.Core().compile_model(tmp_path / name / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pixels)
+            for name in ("alone", "second")
+        )
+        np.testing.assert_array_equal(one[output], two[output])
+    assert log.getvalue() == ""
+
+
+def test_a_damaged_body_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", console=Console(silent=True), stop=StopSignal())
+    exported(tmp_path / "model", network(), precision="fp32", frozen="body", cache=cache)
+    whole = (tmp_path / "model" / "model.bin").read_bytes()
+    (weights,) = (tmp_path / "cache" / "bodies").glob("*/fp32.bin")
+    with weights.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damaged")
+    for words in ("is damaged; it is made again", "from the cache"):
+        _, told = exported(tmp_path / "model", network(), precision="fp32", frozen="body", cache=cache)
+        assert words in told
+        assert (tmp_path / "model" / "model.bin").read_bytes() == whole

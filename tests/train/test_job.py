@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from container.common.artifact import Manifest
-from container.common.errors import ContainerError, DataError, HyperparameterError
+from container.common.errors import ArtifactError, ContainerError, DataError, HyperparameterError
 from container.common.hyperparameters import parse
 from container.common.images import prepare
-from container.common.metrics import parse_line, parse_progress
+from container.common.metrics import KEPT_METRICS, format_line, parse_line, parse_progress
 from container.network import Design, build, from_artifact
 from container.train import job, loop, preparation
 from container.train.console import Console
@@ -23,7 +23,7 @@ from container.train.freezing import Freeze
 from container.train.stopping import StopSignal
 from container.train.world import World
 from tests.train.jobs import Jobs, losses
-from tests.train.places import QUICK, image_folder, quick
+from tests.train.places import NO_CACHE, QUICK, image_folder, quick
 
 # The quick network learns too slowly to show that training works.
 LEARNING = {"model": "resnet18", "epochs": "6", "lr": "0.002", "schedule": "onecycle"}
@@ -40,6 +40,10 @@ def test_a_job_leaves_a_whole_artifact_its_tables_and_its_lines(jobs: Jobs) -> N
     }
     (final,) = [parse_line(line) for line in lines if line.startswith("test:loss")]
     assert final["test:accuracy"] > 0.8, "stripes are easy"
+    (kept,) = [parse_line(line) for line in lines if line.startswith("validation:loss")]
+    best = min(epochs, key=lambda m: m["validation:loss"])
+    assert kept == {name: best[name] for name in KEPT_METRICS}
+    assert lines.index(format_line(kept)) == lines.index(format_line(final)) - 1, "after every epoch's"
     assert any(parse_progress(line) for line in lines)
 
     paths, manifest = jobs.paths("job"), jobs.manifest()
@@ -151,7 +155,7 @@ def test_balanced_class_weights_are_inverse_to_the_counts(tmp_path: Path) -> Non
     found = find(tmp_path, h)
     from container.common.images import Geometry
 
-    images = Decoder(geometry=Geometry(32), workers=1, max_bad=0, scratch=tmp_path).decode(
+    images = Decoder(geometry=Geometry(32), workers=1, max_bad=0, scratch=tmp_path, cache=NO_CACHE).decode(
         found.splits["train"], margin=False
     )
     weights = preparation.class_weights(h, images, found.classes)
@@ -182,6 +186,30 @@ def test_bad_files_are_named_counted_and_too_many_end_the_job(tmp_path: Path, pi
     assert "down/003.png (" in log
     named = jobs.metrics()["bad_files"]["train"]
     assert {Path(row["file"]).name for row in named} == {"notes.txt", "003.png"}
+
+
+def test_an_export_that_fails_takes_no_figures_with_it(jobs: Jobs) -> None:
+    def failing(*_: object, **__: object) -> Manifest:
+        raise ArtifactError("no")
+
+    paths, world = jobs.paths(), World(torch.device("cpu"))
+    with pytest.raises(ArtifactError):
+        job.run(paths, quick(freeze="backbone"), world, Console(silent=True), StopSignal(), exporter=failing)
+    assert len(jobs.metrics()["history"]) == 2
+    assert "test:accuracy" in jobs.metrics()["metrics"]
+    assert (paths.output / "confusion_matrix.csv").exists()
+
+
+def test_what_a_killed_job_left_half_written_is_gone_with_the_next(jobs: Jobs) -> None:
+    paths = jobs.paths()
+    half = [paths.checkpoints / "checkpoint.pt.partial-1", paths.checkpoints / "features" / "x.partial-7"]
+    for path in (*half, paths.scratch / "train.pixels"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    with pytest.raises(HyperparameterError):
+        jobs.run(freeze="layer9")
+    assert not any(path.exists() for path in half)
+    assert not paths.scratch.exists()
 
 
 def test_parameters_an_optimizer_has_not_are_warned_of(jobs: Jobs) -> None:
