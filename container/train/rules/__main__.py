@@ -1,0 +1,88 @@
+"""python -m container.train.rules FOLDER [--rules …] [--json]: rules over tensors that smdebug has written.
+
+With --live, as a training job starts it: beside the training until that ends, at the lowest priority.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+# smdebug imports torch where it finds one, and here nothing needs it: three seconds, half a gigabyte.
+sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
+
+from container.common.errors import first_line  # noqa: E402
+from container.common.rules import parse  # noqa: E402
+from container.train.rules.board import Board, Verdict  # noqa: E402
+
+LOWEST_PRIORITY = 19
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 0 once every rule has been evaluated, whatever they found; 1 where none could be."""
+    given = _parser().parse_args(arguments)
+    try:
+        configurations = parse(given.rules)
+    except ValueError as exc:
+        return _failed(f"--rules cannot be {given.rules!r}: {first_line(exc)}.")
+    if not given.live and not (given.folder / "collections").is_dir():
+        return _failed(f"There are no tensors in {given.folder}; name the folder that smdebug has written to.")
+    if given.live:
+        os.nice(LOWEST_PRIORITY)
+    board = Board(
+        [Verdict(one.rule, one.parameters) for one in configurations],
+        path=given.out,
+        say=(lambda line: print(line, flush=True)) if given.live else None,  # noqa: T201
+    )
+    from container.train.rules.runner import Runner
+
+    parent = os.getppid()
+    Runner(
+        given.folder,
+        configurations,
+        board,
+        # A training that dies says nothing in the folder.
+        over=(lambda: os.getppid() != parent) if given.live else (lambda: True),
+    ).run()
+    if not given.live:
+        print(json.dumps(board.to_json(), indent=2, ensure_ascii=False) if given.json else table(board))  # noqa: T201
+    return 0
+
+
+def table(board: Board) -> str:
+    """A row a rule: name, status, and what was found first."""
+    lines = []
+    for verdict in board.verdicts.values():
+        said = verdict.details
+        if verdict.findings:
+            first = verdict.findings[0]
+            said = f"step {first['step']} of {first['mode']}, {first['tensor']}: {first['advice']}"
+            more = len(verdict.findings) - 1
+            said += f" (and {more} more)" if more else ""
+        lines.append(f"{verdict.rule:<26}{verdict.status:<15}{said}".rstrip())
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m container.train.rules", description="Evaluate rules over tensors that smdebug has written."
+    )
+    parser.add_argument("folder", type=Path, help="the folder smdebug has written to")
+    parser.add_argument("--rules", default="default", help="default, names between commas, or JSON with parameters")
+    parser.add_argument("--json", action="store_true", help="print what rules.json holds")
+    parser.add_argument("--out", type=Path, help="keep rules.json here, up to date")
+    parser.add_argument("--live", action="store_true", help="beside a training: wait for tensors until it ends")
+    return parser
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
