@@ -15,6 +15,7 @@ No pickle anywhere. Softmax is the server's; the model gives raw logits.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ class Manifest:
     def geometry(self) -> Geometry:
         """The preprocessing this model was trained with."""
         return Geometry(self.image_size, self.resize, self.channels)  # type: ignore[arg-type]
+
+
+def check_readable(folder: Path) -> None:
+    """Raise ArtifactError, naming the first, when this process's user may not read a part of the model.
+
+    A mounted folder keeps its owner, and the server that reads it is not root.
+    """
+    for path in (folder, folder / CODE.parent, *(folder / name for name in (MANIFEST, IR_XML, IR_BIN, CODE))):
+        try:
+            wanted = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
+            readable = os.access(path, wanted) or not path.exists()
+        except PermissionError:  # of a folder above it
+            readable = False
+        if not readable:
+            raise ArtifactError(
+                f"{path} in the model may not be read by this container's user ({os.getuid()}); "
+                f"open it with chmod -R a+rX {folder}, or run the container as its owner with --user."
+            )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

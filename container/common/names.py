@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The name in ``known`` most like ``word``, or None when nothing is close."""
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name in ``known`` most like ``word``, or None when nothing is as like it as ``cutoff`` (1 is equal)."""
     normal = {name.replace("_", "-").lower(): name for name in known}
-    found = difflib.get_close_matches(word.replace("_", "-").lower(), list(normal), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word.replace("_", "-").lower(), list(normal), n=1, cutoff=cutoff)
     return normal[found[0]] if found else None
 
 

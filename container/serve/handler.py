@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from container.common.errors import ContainerError
-from container.serve import pipeline, report
+from container.common.errors import ArtifactError, ContainerError, first_line
+from container.serve import packages, pipeline, report
 from container.serve.overrides import UserCodeError
 from container.serve.request import Request
-from container.serve.settings import read_settings, several_models
+from container.serve.settings import Settings, read_settings, several_models
 
 log = logging.getLogger("serve")
 
@@ -26,7 +26,7 @@ log = logging.getLogger("serve")
 def handle(data: list[dict[str, Any]] | None, context: Any) -> list[bytes]:
     """Answer a batch of requests; each with the headers it came with."""
     properties = context.system_properties
-    served = _served(properties["model_dir"], properties.get("gpu_id"))
+    served = _served(context.model_name, properties["model_dir"], properties.get("gpu_id"))
     if not data:
         return []
     answers = served.answer([_request(item, context.get_all_request_header(i)) for i, item in enumerate(data)], context)
@@ -43,17 +43,19 @@ def _request(item: dict[str, Any], headers: dict[str, Any]) -> Request:
 
 
 @functools.cache
-def _served(registered: str, gpu: int | None) -> pipeline.Pipeline:
+def _served(name: str, registered: str, gpu: int | None) -> pipeline.Pipeline:
     """The worker's one model. Ends the worker when it cannot be loaded.
 
     ``registered`` is the folder that the server knows: the model's own only where there are several.
     """
     _quiet()
-    report.note_loading()
+    several = several_models()
+    if not several:
+        report.note_loading()
     model_dir = Path(registered)
     try:
         settings = read_settings()
-        model_dir = model_dir if settings.multi_model else settings.model_dir
+        model_dir = _one_of_several(registered, settings) if several else settings.model_dir
         if model_dir.is_dir():
             os.chdir(model_dir)  # where the user's code may look for its files
         served = pipeline.load(model_dir, settings, gpu)
@@ -61,18 +63,40 @@ def _served(registered: str, gpu: int | None) -> pipeline.Pipeline:
         if exc.__cause__ is not None and isinstance(exc, UserCodeError):
             log.error("the model cannot be loaded", exc_info=exc)
         reason = str(exc)
-    except MemoryError:
-        raise  # the server answers 507
+    except MemoryError as exc:
+        reason = (
+            f"Memory is too short to load the model at {model_dir} ({first_line(exc)}); unload another "
+            "model, or give the container more."
+        )
+        if several:
+            log.error("%s", reason)
+            report.note_short(name)
+            raise  # the server answers 507
     except Exception as exc:  # whatever the user's code raises
         log.error("the model cannot be loaded", exc_info=exc)
         reason = f"The model at {model_dir} cannot be loaded ({type(exc).__name__}: {exc}); the log above says where."
     else:
-        report.note_ready()
+        if not several:
+            report.note_ready()
         return served
-    if several_models():
+    if several:
         log.error("%s", reason)  # with one model the entry point says it, last of all
-    report.note_failure(reason)
+    else:
+        report.note_failure(reason)
     raise SystemExit(1)
+
+
+def _one_of_several(registered: str, settings: Settings) -> Path:
+    """A model's true folder. Raises ArtifactError when it is not one of those that SageMaker has put in place."""
+    model_dir, models = Path(registered).resolve(), settings.model_dir.resolve()
+    if models not in model_dir.parents:
+        raise ArtifactError(f"The model at {model_dir} lies outside {models}; load a model from there.")
+    if (model_dir / packages.REQUIREMENTS).is_file():
+        log.warning(
+            "%s is not installed, since several models share one environment; add its packages to the image.",
+            model_dir / packages.REQUIREMENTS,
+        )
+    return model_dir
 
 
 def _quiet() -> None:
@@ -86,6 +110,6 @@ def _quiet() -> None:
 
 
 def _not_the_end(record: logging.LogRecord) -> bool:
-    """False for what the server's worker writes whenever its model is unloaded, a traceback among it."""
+    """False for what the server's worker writes when its model is unloaded or did not fit, a traceback among it."""
     cause = record.exc_info[1] if record.exc_info else record.msg
-    return not str(cause).startswith("Frontend disconnected")
+    return not str(cause).startswith(("Frontend disconnected", "507 - "))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from container.common.artifact import CODE
 from container.common.errors import ArtifactError, RequestError
 
 FUNCTIONS: dict[str, int] = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2}
@@ -48,20 +49,24 @@ class Overrides:
             return function(*arguments, *extra)
         except (RequestError, MemoryError):
             raise
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # sys.exit would take the worker with it
             raise UserCodeError(
                 f"{name} in the model's code/inference.py failed with {type(exc).__name__}; the log says where."
             ) from exc
 
 
-def load_overrides(model_dir: Path, program: str) -> Overrides:
-    """The functions in ``model_dir/code/program``; none when there is no such file.
+def load_overrides(model_dir: Path, program: str | None) -> Overrides:
+    """The functions in ``model_dir/code/program``; with None in inference.py, where there is one.
 
-    Raises ArtifactError for a file that cannot be imported, or whose functions take something else.
+    Raises ArtifactError for a file that is not there or cannot be imported, or whose functions take something else.
     """
-    path = model_dir / "code" / program
+    path = model_dir / CODE if program is None else model_dir / CODE.parent / program
     if not path.is_file():
-        return Overrides()
+        if program is None:
+            return Overrides()
+        raise ArtifactError(
+            f"SAGEMAKER_PROGRAM is {program}, and {path} does not exist; put the file there, or unset the variable."
+        )
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # the file's own neighbours
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -71,7 +76,9 @@ def load_overrides(model_dir: Path, program: str) -> Overrides:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as exc:
         raise ArtifactError(f"{path} cannot be imported ({type(exc).__name__}: {exc}); correct it.") from exc
     if hasattr(module, "transform_fn"):
         raise ArtifactError(

@@ -15,9 +15,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from container.common.errors import ContainerError
+from container.common.errors import ContainerError, first_line
 
 log = logging.getLogger("serve")
+
+# Where it lies in a model.
+REQUIREMENTS = Path("code") / "requirements.txt"
 
 
 def install(requirements: Path, target: Path) -> None:
@@ -58,4 +61,10 @@ def _index() -> list[str]:
         return []
     from sagemaker_inference import model_server
 
-    return ["--index-url", model_server._get_codeartifact_index()]
+    try:
+        return ["--index-url", model_server._get_codeartifact_index()]
+    except Exception as exc:  # Exception itself for a wrong ARN, and all that boto3 raises
+        raise ContainerError(
+            f"The package index that CA_REPOSITORY_ARN names cannot be used ({first_line(exc)}); correct the variable, "
+            "give the role codeartifact:GetAuthorizationToken, or unset it."
+        ) from exc

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from container.common.artifact import Manifest, read_manifest
-from container.common.errors import ArtifactError, BadInput, NotAcceptable, RequestError
+from container.common.artifact import Manifest, check_readable, read_manifest
+from container.common.errors import ArtifactError, BadInput, NotAcceptable, PayloadTooLarge, RequestError
 from container.common.images import Pixels
 from container.serve import explanation, request, response
 from container.serve.engines import Engine, Floats, open_engine
@@ -63,6 +64,7 @@ class Pipeline:
 
     def __init__(self, model_dir: Path, settings: Settings, gpu: int | None = None) -> None:
         """Load the model. Raises ContainerError in one sentence, or UserCodeError, when it cannot be."""
+        check_readable(model_dir)
         self._settings = settings
         self._limits = Limits(settings.max_payload, settings.max_images)
         self._user = load_overrides(model_dir, settings.program)
@@ -128,11 +130,19 @@ class Pipeline:
     def _part(self, index: int, one: Request) -> _Part:
         assert self._manifest is not None
         options = one.options()
-        accept = response.negotiate(one.accept, self._settings.default_accept)
+        accept = self._negotiated(one)
         if options.explain and accept not in (response.JSON, response.JSONLINES):
             raise NotAcceptable(f"A heat map cannot be given as {accept}; accept {response.JSON}.")
         pixels = request.decode(one.body, one.content_type, self._manifest.geometry, self._limits)
+        if options.explain and len(pixels) > request.MAX_EXPLAINED:
+            raise PayloadTooLarge(
+                f"{len(pixels)} explanations are asked for, and at most {request.MAX_EXPLAINED} are made at once; "
+                "send fewer images, or leave explain out."
+            )
         return _Part(index, pixels, accept, options)
+
+    def _negotiated(self, one: Request) -> str:
+        return response.negotiate(one.accept, self._settings.default_accept)
 
     def _predicted(self, parts: list[_Part]) -> list[tuple[_Part, Answer]]:
         """The whole batch at once; one after the other when that fails, so that only the guilty one fails."""
@@ -174,19 +184,21 @@ class Pipeline:
 
     def _through_user_code(self, one: Request) -> Answer:
         """One request through the four steps, some of them the user's."""
-        user, options = self._user, one.options()
+        user, options = self._user, one.options(guess=False)
         if options.explain:
             raise BadInput("Explanations are not available where the model's own code/inference.py answers.")
         if user.has("input_fn"):
+            self._limits.check_payload(one.body)
             data = user.call("input_fn", bytes(one.body), one.headers.get("content-type", ""))
         else:
             assert self._manifest is not None
             data = request.decode(one.body, one.content_type, self._manifest.geometry, self._limits)
         prediction = user.call("predict_fn", data, self._model) if user.has("predict_fn") else self._predict(data)
         if user.has("output_fn"):
-            return _user_answer(user.call("output_fn", prediction, one.accept or response.JSON), one)
-        accept = response.negotiate(one.accept, self._settings.default_accept)
-        return self._output(prediction, accept, options.top_k)
+            # As the toolkit does: "anything" is the default type.
+            accept = one.accept if one.accept not in ("", "*/*") else self._settings.default_accept
+            return _user_answer(user.call("output_fn", prediction, accept), accept)
+        return self._output(prediction, self._negotiated(one), options.top_k)
 
     def _predict(self, data: Any) -> Floats:
         if not callable(self._model):
@@ -202,7 +214,7 @@ class Pipeline:
     def _output(self, prediction: Any, accept: str, top_k: int) -> Answer:
         """(N, K) probabilities as our own answer; anything else as plain JSON."""
         classes = self._manifest.classes if self._manifest else ()
-        array = np.asarray(prediction) if isinstance(prediction, (np.ndarray, list)) else None
+        array = _array(prediction)
         if array is not None and array.ndim == 2 and array.dtype.kind in "fiu" and array.shape[1] == len(classes):
             if not np.isfinite(array).all():
                 raise ModelFault("The result of predict_fn holds values that are no numbers.")
@@ -226,15 +238,24 @@ class _Part:
     options: request.Options
 
 
-def _user_answer(result: Any, one: Request) -> Answer:
+def _array(prediction: Any) -> NDArray[Any] | None:
+    """An array, or nested lists as one; None for what is none."""
+    if not isinstance(prediction, (np.ndarray, list)):
+        return None
+    try:
+        return np.asarray(prediction)
+    except ValueError:  # lists of different lengths, which JSON can hold all the same
+        return None
+
+
+def _user_answer(result: Any, accept: str) -> Answer:
     """What a user's output_fn gave: a body, or (body, content type), as with the toolkit."""
-    body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, one.accept)
+    body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, (bytes, bytearray)):
         raise ModelFault(f"output_fn in code/inference.py gave {type(body).__name__}; give bytes or str.")
-    exact = content_type if content_type and "*" not in content_type and "," not in content_type else response.JSON
-    return Answer(200, str(exact), bytes(body))
+    return Answer(200, response.plain_type(content_type), bytes(body))
 
 
 def _our_fault(exc: Exception) -> Answer:

@@ -3,17 +3,21 @@
 multi-model-server calls a worker READY from the moment it exists, starts one that fails again and again,
 and tells nobody why. So a worker itself notes when it begins to load its model and when it has made its
 warm-up prediction, and writes down, in one sentence, why it could not.
+
+Where there are several models, each load is answered by the server itself, and one thing alone is told:
+which model did not fit into memory.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 # The folder's name travels to the workers in this variable.
 VARIABLE = "SERVE_REPORT_DIR"
 
-_LOADS, _READY, _FAILURE = "loads", "ready", "failure"
+_LOADS, _READY, _FAILURE, _SHORT = "loads", "ready", "failure", "short"
 
 
 def note_loading() -> None:
@@ -41,6 +45,25 @@ def note_failure(sentence: str) -> None:
         partial = Path(folder) / f"{_FAILURE}.{os.getpid()}"
         partial.write_text(sentence, encoding="utf-8")
         partial.replace(Path(folder) / _FAILURE)
+
+
+def note_short(model: str) -> None:
+    """There is no memory for a model of this name."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        partial = Path(folder) / f"partial.{os.getpid()}"
+        partial.write_text(model, encoding="utf-8")
+        partial.replace(Path(folder) / f"{_SHORT}.{os.getpid()}")
+
+
+def short(folder: Path) -> list[Path]:
+    """The notes of models that did not fit; each holds a name."""
+    return sorted(folder.glob(f"{_SHORT}.*"))
+
+
+def age(note: Path) -> float:
+    """Seconds since a note was written."""
+    return time.time() - note.stat().st_mtime
 
 
 def loads(folder: Path) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.common.errors import BadInput, PayloadTooLarge, UnsupportedContentType
-from container.common.images import MAX_PIXELS, Geometry, Pixels, fit, prepare
+from container.common.images import MAX_PIXELS, Geometry, PixelBudget, Pixels, fit, prepare
 from container.common.names import nearest
 
 JSON, NPY, OCTETS = "application/json", "application/x-npy", "application/octet-stream"
@@ -28,6 +28,15 @@ _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-ms-
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 EXPLANATIONS = ("gradcam", "occlusion")
 DEFAULT_TOP_K = 5
+
+# Decoded and resized in one request: some seconds of work, whatever the images' number.
+MAX_REQUEST_PIXELS = 4 * MAX_PIXELS
+
+# Occlusion asks the network 50 times an image.
+MAX_EXPLAINED = 16
+
+# Other words in the custom attributes are the caller's own; one must be very like ours to be a slip.
+_ALIKE = 0.8
 
 # How the gate marks a form.
 _UNREAD = "unread/"
@@ -41,6 +50,23 @@ class Limits:
 
     payload: int
     images: int
+    pixels: int = MAX_REQUEST_PIXELS
+
+    def check_payload(self, body: bytes) -> None:
+        """Raises PayloadTooLarge for a body of too many bytes."""
+        if len(body) > self.payload:
+            raise PayloadTooLarge(
+                f"The body has {len(body)} bytes, and at most {self.payload} are taken; send fewer images at once, "
+                "or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
+            )
+
+    def check_count(self, count: int) -> None:
+        """Raises PayloadTooLarge for too many images."""
+        if count > self.images:
+            raise PayloadTooLarge(
+                f"The request holds {count} images, and at most {self.images} are taken; send fewer at once, "
+                "or raise SERVE_MAX_IMAGES."
+            )
 
 
 @dataclass(frozen=True)
@@ -68,8 +94,8 @@ class Request:
     def accept(self) -> str:
         return self.headers.get("accept", "")
 
-    def options(self) -> Options:
-        """The options; raises BadInput for a value that cannot be, or a name that is nearly one of ours.
+    def options(self, *, guess: bool = True) -> Options:
+        """The options; raises BadInput for a value that cannot be, or (``guess``) a name that is nearly one of ours.
 
         Other names are left alone: SageMaker's callers put identifiers of their own into this header.
         """
@@ -80,10 +106,10 @@ class Request:
                 continue
             if name in ("top_k", "explain"):
                 found[name] = value
-            elif near := nearest(name, ("top_k", "explain")):
+            elif guess and (near := nearest(name, ("top_k", "explain"), _ALIKE)):
                 raise BadInput(f"Unknown option '{name}' in {ATTRIBUTES}; did you mean '{near}'?")
         top_k = found.get("top_k", str(DEFAULT_TOP_K))
-        if not (top_k.isascii() and top_k.isdigit() and 0 < int(top_k) < 1_000_000):
+        if not (top_k.isascii() and top_k.isdigit() and len(top_k) < 7 and int(top_k) > 0):
             raise BadInput(f"The option top_k is '{top_k[:20]}', and a whole number from 1 on is expected.")
         explain = found.get("explain", "none").lower()
         if explain not in (*EXPLANATIONS, "none"):
@@ -106,18 +132,14 @@ def decode(body: bytes, content_type: str, geometry: Geometry, limits: Limits) -
         raise UnsupportedContentType(
             f"The content type '{content_type[:80]}' cannot be read; accepted are {', '.join(ACCEPTED)}."
         )
-    if len(body) > limits.payload:
-        raise PayloadTooLarge(
-            f"The body has {len(body)} bytes, and at most {limits.payload} are taken; send fewer images at once, "
-            "or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
-        )
+    limits.check_payload(body)
     if not body:
         raise BadInput("The body is empty (0 bytes); send the file's bytes.")
     if content_type == JSON:
         return _json_images(body, geometry, limits)
     if content_type == NPY or (content_type == OCTETS and body.startswith(_NPY_MAGIC)):
         return _array_images(_npy(body), geometry, limits)
-    return prepare(bytes(body), geometry)[None]
+    return prepare(bytes(body), geometry, budget=PixelBudget(limits.pixels))[None]
 
 
 def _npy(body: bytes) -> NDArray[np.uint8]:
@@ -130,7 +152,9 @@ def _npy(body: bytes) -> NDArray[np.uint8]:
         if version not in readers:
             raise ValueError(f"version {version} of the format is not known")
         shape, fortran, dtype = readers[version](file)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as exc:
+    except Exception as exc:
+        # The header is a Python literal of at most 10 kB, and the reader raises nearly anything at an odd one:
+        # TokenError, IndexError, and the parser's own MemoryError for brackets without end.
         raise BadInput(
             f"The body is not a .npy file that can be read ({_short(exc)}); write it with numpy.save."
         ) from exc
@@ -138,36 +162,38 @@ def _npy(body: bytes) -> NDArray[np.uint8]:
         raise BadInput("The .npy file holds pickled objects, which are never loaded; send an array of uint8.")
     if dtype != np.uint8:
         raise BadInput(f"The .npy file holds {dtype}, and uint8 is expected; convert it with astype(numpy.uint8).")
+    if not 2 <= len(shape) <= 4:
+        raise BadInput(f"The .npy file has {len(shape)} dimensions; (H, W), (H, W, C) or (N, H, W, C) is expected.")
     data = np.frombuffer(body, dtype=np.uint8, offset=file.tell())
     # In whole numbers of any size: numpy's product would run over.
     size = 1
     for length in shape:
         size *= length
     if size != data.size or any(length < 0 for length in shape):
-        raise BadInput(f"The .npy file says its shape is {shape} and holds {data.size} bytes; send it again.")
+        # Without the shape, whose numbers may be too long to be written.
+        raise BadInput(f"The .npy file's shape does not fit the {data.size} bytes it holds; send it again.")
+    if size == 0:
+        raise BadInput("The array holds no pixel; send one with a height and a width.")
     return data.reshape(shape, order="F" if fortran else "C")
 
 
 def _array_images(array: NDArray[np.uint8], geometry: Geometry, limits: Limits) -> Pixels:
     images = array if array.ndim == 4 else array[None]
-    if len(images) == 0:
-        raise BadInput(f"The array's shape is {array.shape}: it holds no image.")
-    _check_count(len(images), limits)
-    return np.stack([_fitted(image, geometry) for image in images])
+    limits.check_count(len(images))
+    budget = PixelBudget(limits.pixels)
+    return np.stack([_fitted(image, geometry, budget) for image in images])
 
 
-def _fitted(image: NDArray[np.uint8], geometry: Geometry) -> Pixels:
+def _fitted(image: NDArray[np.uint8], geometry: Geometry, budget: PixelBudget) -> Pixels:
     """One (H, W, C), (H, W, 1) or (H, W) array, resized and cropped as an image file would be."""
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise BadInput(
             f"An image has the shape {image.shape}; height × width × channels is expected, with 1, 3 or 4 channels."
         )
-    if 0 in image.shape:
-        raise BadInput(f"An image has the shape {image.shape}: it holds no pixel.")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
         raise PayloadTooLarge(f"An image has the shape {image.shape}, and at most {MAX_PIXELS} pixels are taken.")
     plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    return fit(np.ascontiguousarray(plain), geometry)
+    return fit(np.ascontiguousarray(plain), geometry, budget=budget)
 
 
 def _json_images(body: bytes, geometry: Geometry, limits: Limits) -> Pixels:
@@ -179,17 +205,18 @@ def _json_images(body: bytes, geometry: Geometry, limits: Limits) -> Pixels:
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not instances:
         raise BadInput(f"The JSON has no list 'instances' with an image in it; send {example}.")
-    _check_count(len(instances), limits)
+    limits.check_count(len(instances))
+    budget = PixelBudget(limits.pixels)
     images = []
     for index, instance in enumerate(instances):
         try:
-            images.append(_instance(instance, geometry))
+            images.append(_instance(instance, geometry, budget))
         except (BadInput, PayloadTooLarge) as exc:
             raise type(exc)(f"Instance {index}: {exc}") from exc
     return np.stack(images)
 
 
-def _instance(instance: Any, geometry: Geometry) -> Pixels:
+def _instance(instance: Any, geometry: Geometry, budget: PixelBudget) -> Pixels:
     if isinstance(instance, dict):
         if set(instance) != {"b64"} or not isinstance(instance["b64"], str):
             raise BadInput('an object must be {"b64": "<the file in base64>"}.')
@@ -197,7 +224,7 @@ def _instance(instance: Any, geometry: Geometry) -> Pixels:
             data = base64.b64decode("".join(instance["b64"].split()), validate=True)
         except (binascii.Error, ValueError) as exc:
             raise BadInput(f"the base64 cannot be decoded ({_short(exc)}).") from exc
-        return prepare(data, geometry)
+        return prepare(data, geometry, budget=budget)
     if not isinstance(instance, list):
         raise BadInput('an image is {"b64": "…"} or a nested list of height × width × channels.')
     try:
@@ -209,17 +236,9 @@ def _instance(instance: Any, geometry: Geometry) -> Pixels:
     whole = np.isfinite(array).all() and (array == np.floor(array)).all()
     if not whole or array.min() < 0 or array.max() > 255:
         raise BadInput("the nested list must hold whole numbers from 0 to 255.")
-    return _fitted(array.astype(np.uint8), geometry)
+    return _fitted(array.astype(np.uint8), geometry, budget)
 
 
-def _check_count(count: int, limits: Limits) -> None:
-    if count > limits.images:
-        raise PayloadTooLarge(
-            f"The request holds {count} images, and at most {limits.images} are taken; send fewer at once, "
-            "or raise SERVE_MAX_IMAGES."
-        )
-
-
-def _short(exc: BaseException) -> str:
-    text = " ".join(str(exc).split())
+def _short(thing: object) -> str:
+    text = " ".join(str(thing).split())
     return text if len(text) <= 120 else text[:119] + "…"

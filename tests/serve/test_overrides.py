@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from tests.serve.test_pipeline import SETTINGS
 
 def loaded(base: Path, code: str, settings: Settings = SETTINGS) -> pipeline.Pipeline:
     (base / "model" / "code").mkdir(exist_ok=True)
-    (base / "model" / "code" / settings.program).write_text(textwrap.dedent(code))
+    (base / "model" / "code" / (settings.program or "inference.py")).write_text(textwrap.dedent(code))
     return pipeline.load(base / "model", settings)
 
 
@@ -135,6 +136,70 @@ def test_a_result_that_is_no_answer_is_a_500_with_a_sentence(own: Path, code: st
 def test_a_file_that_cannot_be_used_is_said_when_the_model_is_loaded(own: Path, code: str, said: str) -> None:
     with pytest.raises(ArtifactError, match=said):
         loaded(own, code)
+
+
+def test_a_file_that_is_named_and_not_there_is_said(own: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"SAGEMAKER_PROGRAM is mine\.py"):
+        pipeline.load(own / "model", replace(SETTINGS, program="mine.py"))
+    served = loaded(own, "def predict_fn(data, model):\n    return 'mine'\n", replace(SETTINGS, program="mine.py"))
+    assert json.loads(asked(served).body) == {"predictions": "mine"}
+
+
+def test_code_that_ends_the_process_ends_the_request_or_the_load_alone(own: Path) -> None:
+    served = loaded(own, "import sys\ndef predict_fn(data, model):\n    sys.exit(3)\n")
+    answer = asked(served)
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (500, "UserCodeError")
+    with pytest.raises(UserCodeError, match="model_fn"):
+        loaded(own, "import sys\ndef model_fn(model_dir):\n    sys.exit(3)\n")
+    with pytest.raises(ArtifactError, match="cannot be imported"):
+        loaded(own, "import sys\nsys.exit(3)\n")
+    with pytest.raises(MemoryError):
+        loaded(own, "raise MemoryError\n")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("text/plain", "text/plain"),
+        ("text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("text/plän", "application/json"),
+        ("text/plain; charset=ü", "application/json"),
+        ("text/html, text/plain", "application/json"),
+        ("text/*", "application/json"),
+        ("plain", "application/json"),
+    ],
+)
+def test_a_body_alone_is_of_the_accepted_type_where_that_is_one(own: Path, accept: str, content_type: str) -> None:
+    served = loaded(own, "def output_fn(prediction, accept):\n    return accept\n")
+    answer = asked(served, accept=accept)
+    assert (answer.body.decode(), answer.content_type) == (accept, content_type)
+    served = loaded(own, f"def output_fn(prediction, accept):\n    return 'x', {accept!r}\n")
+    assert asked(served).content_type == content_type
+
+
+@pytest.mark.parametrize("accept", [{}, {"accept": "*/*"}])
+def test_output_fn_is_given_the_default_type_for_anything(own: Path, accept: dict[str, str]) -> None:
+    code = "def output_fn(prediction, accept):\n    return accept\n"
+    assert asked(loaded(own, code), **accept).body == b"application/json"
+    ours = loaded(own, code, replace(SETTINGS, default_accept="text/csv"))
+    answer = asked(ours, **accept)
+    assert (answer.body, answer.content_type) == (b"text/csv", "text/csv")
+
+
+def test_lists_of_different_lengths_are_plain_json(own: Path) -> None:
+    served = loaded(own, "def predict_fn(data, model):\n    return [[1, 2], [3]]\n")
+    assert json.loads(asked(served).body) == {"predictions": [[1, 2], [3]]}
+
+
+def test_an_input_fn_is_given_no_more_than_the_limit(own: Path) -> None:
+    served = loaded(own, "def input_fn(data, content_type):\n    raise KeyError\n", replace(SETTINGS, max_payload=9))
+    assert asked(served, b"9 letters").status == 500
+    assert asked(served, b"10 letters").status == 413
+
+
+def test_attributes_of_the_callers_own_are_not_taken_for_slips(own: Path) -> None:
+    served = loaded(own, "def predict_fn(data, model):\n    return 1\n")
+    assert asked(served, x_amzn_sagemaker_custom_attributes="topk=9").status == 200
 
 
 def test_a_failing_model_fn_ends_the_load(own: Path) -> None:

@@ -62,3 +62,11 @@ def test_without_an_installer_the_sentence_says_what_to_do(tmp_path: Path, monke
     (tmp_path / "requirements.txt").write_text("greeting\n")
     with pytest.raises(ContainerError, match="neither pip nor uv"):
         packages.install(tmp_path / "requirements.txt", tmp_path / "packages")
+
+
+@pytest.mark.filterwarnings("ignore")  # what the toolkit imports warns of itself
+def test_an_index_that_cannot_be_named_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CA_REPOSITORY_ARN", "arn:aws:nothing")
+    (tmp_path / "requirements.txt").write_text("greeting\n")
+    with pytest.raises(ContainerError, match=r"CA_REPOSITORY_ARN names cannot be used \(invalid"):
+        packages.install(tmp_path / "requirements.txt", tmp_path / "packages")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from container.common.images import Pixels
-from container.serve import pipeline
+from container.serve import memory, pipeline
 from container.serve.engines import Floats, Outputs
 from container.serve.request import Request
+from container.serve.response import Answer
 from container.serve.settings import Settings
 from tests.serve.artifacts import TINY_SIZE
 from tests.serve.running import picture
@@ -30,7 +31,7 @@ SETTINGS = Settings(
     max_payload=1 << 20,
     max_images=16,
     default_accept="application/json",
-    program="inference.py",
+    program=None,
     vmargs=(),
 )
 
@@ -117,6 +118,34 @@ def test_softmax_is_exact_for_large_logits() -> None:
     assert pipeline.softmax(np.float32([[1000, 1000, -1000]])).tolist() == [[0.5, 0.5, 0.0]]
     with pytest.raises(pipeline.ModelFault):
         pipeline.softmax(np.zeros((0, 3), np.float32))
+
+
+@pytest.mark.parametrize("text", ["Failed to allocate 33554432 bytes of memory", "std::bad_alloc"])
+def test_an_engine_s_want_of_memory_is_507(
+    fake: tuple[pipeline.Pipeline, Fake], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, engine = fake
+
+    def run(pixels: Pixels, *, features: bool = False) -> Outputs:
+        with memory.told():
+            raise RuntimeError(f"Exception from src/core.cpp:117:\n{text}\n")
+
+    monkeypatch.setattr(engine, "run", run)
+    (answer,) = served.answer([npy(1)])
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (507, "OutOfMemory")
+
+
+def test_explanations_are_bounded_for_their_own_sake(served: pipeline.Pipeline) -> None:
+    def asked(count: int) -> Answer:
+        headers = {"content-type": "application/x-npy", "x-amzn-sagemaker-custom-attributes": "explain=occlusion"}
+        return served.answer([Request(headers, npy(1, count).body)])[0]
+
+    few = replace(SETTINGS, max_images=64)
+    served = pipeline.load(served._model.folder, few)
+    assert asked(2).status == 200
+    refused = asked(17)
+    assert refused.status == 413
+    assert "at most 16" in json.loads(refused.body)["error"]["message"]
 
 
 def test_the_default_type_of_answers_is_a_setting(tiny: Path) -> None:

@@ -14,15 +14,36 @@ from container.serve.settings import MIB, _quota, cores, read_settings
 from tests.serve.test_pipeline import SETTINGS
 
 
-def test_one_worker_has_all_cores_and_more_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SAGEMAKER_MODEL_SERVER_WORKERS", raising=False)
+def test_one_worker_has_all_cores_and_more_share_them() -> None:
     latency = read_settings({})
     assert (latency.workers, latency.threads) == (1, cores())
     throughput = read_settings({"SERVE_MODE": "throughput"})
     assert (throughput.workers, throughput.threads) == (cores(), 1)
     assert read_settings({"SERVE_MODE": "throughput", "SAGEMAKER_MULTI_MODEL": "true"}).workers == 1
-    monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_WORKERS", "3")
-    assert (read_settings({}).workers, read_settings({}).threads) == (3, max(1, cores() // 3))
+    three = read_settings({"SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
+    assert (three.workers, three.threads) == (3, max(1, cores() // 3))
+
+
+def test_nothing_is_read_but_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read_settings({})
+    for name in ("WORKERS", "TIMEOUT", "TIMEOUT_SECONDS"):
+        monkeypatch.setenv(f"SAGEMAKER_MODEL_SERVER_{name}", "7")
+    for name in ("STARTUP_TIMEOUT", "BIND_TO_PORT", "PROGRAM", "DEFAULT_INVOCATIONS_ACCEPT", "BASE_DIR"):
+        monkeypatch.setenv(f"SAGEMAKER_{name}", "7")
+    assert read_settings({}) == plain
+
+
+def test_sagemaker_s_variables_mean_what_they_mean_to_its_toolkit() -> None:
+    plain = read_settings({})
+    assert (plain.response_timeout, plain.startup_timeout, plain.port) == (3600, 600, 8080)
+    assert (plain.model_dir, plain.program) == (Path("/opt/ml/model"), None)
+    several = read_settings({"SAGEMAKER_BASE_DIR": "/data", "SAGEMAKER_MULTI_MODEL": "true"})
+    assert several.model_dir == Path("/data/models")
+    assert read_settings({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "2"}).response_timeout == 120
+    both = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "2", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "9"}
+    assert read_settings(both).response_timeout == 9
+    programs = [read_settings({"SAGEMAKER_PROGRAM": name}).program for name in ("mine.py", "mine", "")]
+    assert programs == ["mine.py", "mine.py", None]
 
 
 def test_the_limit_of_a_body_is_above_sagemaker_s_own() -> None:
@@ -39,6 +60,14 @@ def test_the_limit_of_a_body_is_above_sagemaker_s_own() -> None:
         ("SERVE_MAX_IMAGES", "0"),
         ("SERVE_MODE", "quick"),
         ("SERVE_ENGINE", "onnx"),
+        ("SAGEMAKER_BIND_TO_PORT", "99999"),
+        ("SAGEMAKER_BIND_TO_PORT", "0"),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "many"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "0"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "99999999999"),
+        ("SAGEMAKER_STARTUP_TIMEOUT", "-3"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
@@ -103,6 +132,14 @@ def test_the_server_s_configuration_is_private_and_quiet(tmp_path: Path) -> None
     command = server.command(SETTINGS, folder)
     assert f"model={tmp_path}/model" in command
     assert not [word for word in command if word.startswith("/etc")]
+    store = server.command(replace(SETTINGS, multi_model=True), folder)
+    assert store[store.index("-s") + 1] == f"{tmp_path}/store"
+
+
+def test_a_java_home_without_java_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(ContainerError, match=r"JAVA_HOME is .*cannot be run"):
+        server.find_java()
 
 
 def test_a_folder_with_a_long_name_is_not_used_for_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,26 @@ def test_a_taken_port_is_said_at_once(start: Start, tiny: Path) -> None:
         assert f"Port {port} cannot be taken" in one.log
 
 
+def test_an_address_that_is_not_here_is_said_at_once(start: Start, tiny: Path) -> None:
+    for host in ("192.0.2.1", "no such host"):
+        one = start(tiny, SERVE_BIND_HOST=host)
+        assert one.process.wait(15) == 1
+        assert f"SERVE_BIND_HOST is '{host}'" in one.log
+        assert "Traceback" not in one.log
+
+
+def test_it_is_stopped_while_it_installs_packages(start: Start, own: Path, tmp_path: Path) -> None:
+    (own / "model" / "code").mkdir()
+    os.mkfifo(tmp_path / "endless")  # nobody writes into it: the installer waits
+    (own / "model" / "code" / "requirements.txt").write_text(f"-r {tmp_path / 'endless'}\n")
+    one = start(own)
+    until(lambda: "installing the packages" in one.log and len(one.family()) > 1)
+    family = one.family()
+    assert one.end(signal.SIGTERM) == 0
+    assert "Traceback" not in one.log
+    until(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 10)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("SAGEMAKER_MODEL_SERVER_WORKERS", "many"), ("SERVE_MODE", "fast"), ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "x")],
@@ -143,7 +163,7 @@ def test_a_taken_port_is_said_at_once(start: Start, tiny: Path) -> None:
 def test_a_setting_that_cannot_be_used_is_named(start: Start, tiny: Path, name: str, value: str) -> None:
     one = start(tiny, **{name: value})
     assert one.process.wait(15) == 1
-    assert value in one.log
+    assert f"{name} is '{value}'" in one.log
     assert "Traceback" not in one.log
 
 
@@ -230,16 +250,46 @@ def test_another_user_serves_a_folder_that_is_not_its_own(start: Start, tiny: Pa
 
 
 def test_throughput_has_a_worker_a_core(start: Start, tiny: Path) -> None:
-    one = start(tiny, SAGEMAKER_MODEL_SERVER_WORKERS="2").ready()
+    whole = os.sched_getaffinity(0)
+    few = set(sorted(whole)[:2])  # a larger machine would start a hundred
+    os.sched_setaffinity(0, few)
+    try:
+        one = start(tiny, SERVE_MODE="throughput")
+    finally:
+        os.sched_setaffinity(0, whole)
+    one.ready()
     workers = [p for p in one.family() if "model_service_worker" in " ".join(p.cmdline())]
-    assert len(workers) == 3  # one parent, two that hold the model
-    assert "2 worker(s) ready" in one.log
+    assert len(workers) == 1 + len(few)  # one parent, and those that hold the model
+    assert f"{len(few)} worker(s) ready" in one.log
     assert one.end() == 0
 
 
-def test_the_log_is_short(start: Start, tiny: Path) -> None:
+def test_a_worker_that_cannot_come_back_beside_others_is_said(start: Start, own: Path) -> None:
+    one = start(own, SAGEMAKER_MODEL_SERVER_WORKERS="2").ready()
+    (own / "model" / "model.bin").rename(own / "away")
+    one.worker().kill()
+    until(lambda: "a worker could not load the model again" in one.log)
+    assert "has no model.bin" in one.log
+    (own / "away").rename(own / "model" / "model.bin")
+    assert one.post(picture()).status == 200
+    assert one.end() == 0
+
+
+def test_a_load_that_does_not_fit_into_memory_is_said(start: Start, own: Path) -> None:
+    (own / "model" / "code").mkdir()
+    (own / "model" / "code" / "inference.py").write_text("def model_fn(model_dir):\n    raise MemoryError\n")
+    log = refused(start(own))
+    assert "Memory is too short to load the model" in log.splitlines()[-1]
+    assert "Traceback" not in log
+
+
+def test_the_log_is_short_and_holds_no_request(start: Start, tiny: Path) -> None:
     one = start(tiny).ready()
     for _ in range(20):
-        one.post(picture())
-    assert one.end() == 0
+        one.post(picture(), X_Amzn_SageMaker_Custom_Attributes="secret=hush")
+    for kind in ("image/jpeg", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        one.post(b"a body that nobody shall read %zz", kind)
+    assert one.end() == 0  # the log is written behind the requests' back, and whole only now
     assert len(one.log.splitlines()) <= 4, one.log
+    assert "nobody shall read" not in one.log
+    assert "hush" not in one.log

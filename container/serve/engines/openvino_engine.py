@@ -14,6 +14,7 @@ from container.common import telemetry
 from container.common.artifact import FEATURE_MAP, IR_BIN, IR_XML, LOGITS, Manifest
 from container.common.errors import ArtifactError
 from container.common.images import Pixels
+from container.serve import memory
 from container.serve.engines import Outputs
 
 telemetry.decline()  # before the import below, which would report itself
@@ -32,12 +33,14 @@ class OpenVinoEngine:
                 raise ArtifactError(
                     f"The model at {folder} has no {file}; take the whole artifact of the training job."
                 )
+        memory.check_room(folder / IR_BIN)
         core = ov.Core()
         try:
-            model = core.read_model(folder / IR_XML)
-            side, channels = manifest.image_size, manifest.channels
-            model.reshape([1, side, side, channels])
-            compiled = core.compile_model(model, "CPU", self._properties(core, manifest, threads))
+            with memory.told():
+                model = core.read_model(folder / IR_XML)
+                side, channels = manifest.image_size, manifest.channels
+                model.reshape([1, side, side, channels])
+                compiled = core.compile_model(model, "CPU", self._properties(core, manifest, threads))
             self._logits = compiled.output(LOGITS)
         except RuntimeError as exc:
             reason = str(exc).strip().splitlines()[-1]
@@ -67,7 +70,8 @@ class OpenVinoEngine:
         """One image after the other through the network."""
         logits, maps = [], []
         for image in np.ascontiguousarray(pixels):
-            results = self._request.infer({0: image[None]}, share_inputs=True)
+            with memory.told():
+                results = self._request.infer({0: image[None]}, share_inputs=True)
             logits.append(np.array(results[self._logits][0], dtype=np.float32))
             if features and self._features is not None:
                 maps.append(np.array(results[self._features][0], dtype=np.float32))

@@ -14,6 +14,7 @@ import torch
 from container.common.artifact import Manifest
 from container.common.images import Pixels
 from container.network import from_artifact
+from container.serve import memory
 from container.serve.engines import Floats, Outputs
 
 # Images at once; more gain nothing, and memory is asked for by the largest batch ever seen.
@@ -28,9 +29,10 @@ class TorchEngine:
     def __init__(self, folder: Path, manifest: Manifest, *, threads: int, gpu: int | None) -> None:
         torch.set_num_threads(threads)
         self._device = torch.device("cuda", gpu or 0) if torch.cuda.is_available() else torch.device("cpu")
-        network = from_artifact(folder, manifest).requires_grad_(False)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = network.to(self._device)
+        with memory.told():
+            network = from_artifact(folder, manifest).requires_grad_(False)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._network = network.to(self._device)
 
     def run(self, pixels: Pixels, *, features: bool = False) -> Outputs:
         """Batches of images through the network. Explanations use occlusion: no feature map is given."""
@@ -39,6 +41,7 @@ class TorchEngine:
 
     def _batch(self, pixels: Pixels) -> Floats:
         with (
+            memory.told(),
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"),
         ):
