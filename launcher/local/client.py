@@ -9,7 +9,6 @@ Same method names, same dicts, same ClientErrors. What it cannot do it refuses w
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from launcher.local import store
 from launcher.local.endpoints import EndpointCalls
+from launcher.local.engines import warm
 from launcher.local.models import ModelCalls
 from launcher.local.processes import spawn_detached
 from launcher.local.settings import Settings
@@ -35,10 +35,9 @@ class LocalSageMaker(TrainingCalls, TuningCalls, ModelCalls, EndpointCalls):
 
     def _supervise(self, folder: Path) -> None:
         """Start the resource's supervisor, detached from us."""
-        environment = {**os.environ, "PYTHONPATH": str(self.settings.checkout), "PYTHONUNBUFFERED": "1"}
-        handle = spawn_detached(
+        handle = warm.fork_supervisor(folder, self.settings) or spawn_detached(
             [sys.executable, "-P", "-m", "launcher.local.supervisor", str(folder)],
-            environment=environment,
+            environment=warm.supervisor_environment(self.settings),
             log=folder / "supervisor.log",
         )
         store.write_json(folder / store.SUPERVISOR, {"pid": handle.pid, "started": handle.started})

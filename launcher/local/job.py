@@ -119,15 +119,14 @@ class _Job:
                 return self._end_early(run, metrics, "stopped")
             if self.clock() - began > limit:
                 return self._end_early(run, metrics, "overtime")
-            time.sleep(_POLL_SECONDS)
+            run.wait(_POLL_SECONDS)
 
     def _end_early(self, run: Run, metrics: MetricCollector, why: str) -> str:
         self.record.move("Stopping", f"Asked to end; killed in {self.settings.grace_seconds:g} s if it does not")
         run.terminate()
         deadline = time.monotonic() + self.settings.grace_seconds
-        while run.poll() is None and time.monotonic() < deadline:
+        while run.wait(_POLL_SECONDS) is None and time.monotonic() < deadline:
             self._read(metrics)
-            time.sleep(_POLL_SECONDS)
         return why
 
     def _read(self, metrics: MetricCollector, *, final: bool = False) -> None:

@@ -50,11 +50,14 @@ def _start_of(pid: int) -> str | None:
     return None if not state or state.startswith("Z") else start.strip()
 
 
-def spawn_detached(argv: Sequence[str], *, environment: Mapping[str, str], log: Path) -> Handle:
+def spawn_detached(
+    argv: Sequence[str], *, environment: Mapping[str, str], log: Path, stdin: int | None = None
+) -> Handle:
     """Start a process in a session of its own, its output in ``log``, that outlives this one."""
     # posix_spawn rather than Popen: nothing here waits for it, and Popen warns of children left behind.
+    given = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0)
     files = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        given,
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]

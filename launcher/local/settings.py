@@ -26,10 +26,13 @@ class Settings:
     # SageMaker itself waits 120 s between SIGTERM and SIGKILL; a checkpoint here takes a second or two.
     grace_seconds: float = 30.0
     startup_seconds: float = 300.0
+    # Where processes wait to be forked (``launcher.local.engines.warm``): the trials' of a running search.
+    warm: Path | None = None
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return {**asdict(self), "checkout": str(self.checkout), "cache": str(self.cache)}
+        places = {name: str(value) for name, value in asdict(self).items() if isinstance(value, Path)}
+        return {**asdict(self), **places}
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Settings:
@@ -41,5 +44,6 @@ class Settings:
                 "commands": {role: tuple(argv) for role, argv in document["commands"].items()},
                 "checkout": Path(document["checkout"]),
                 "cache": Path(document["cache"]),
+                "warm": Path(document["warm"]) if document.get("warm") else None,
             }
         )

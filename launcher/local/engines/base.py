@@ -52,6 +52,9 @@ class Run(Protocol):
     def poll(self) -> int | None:
         """The exit status, or None while it runs; the first host to fail decides."""
 
+    def wait(self, seconds: float) -> int | None:
+        """``poll``, as soon as it has ended or else after ``seconds``."""
+
     def address(self) -> tuple[str, int] | None:
         """Host and port of a server, or None while it is not known yet."""
 

@@ -125,6 +125,16 @@ class DockerRun:
             return failed[0] if failed[0] > 0 else 128 - failed[0]
         return 0 if all(status == 0 for status in statuses) else None
 
+    def wait(self, seconds: float) -> int | None:
+        """The same, as soon as the only host has ended; several are looked at after ``seconds``."""
+        if len(self._clients) == 1:
+            (client,) = self._clients.values()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(timeout=seconds)
+        else:
+            time.sleep(seconds)
+        return self.poll()
+
     def address(self) -> tuple[str, int] | None:
         """The published port of the server."""
         if self._address is None:
