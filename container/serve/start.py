@@ -43,8 +43,8 @@ ATTEMPTS = 4
 _POLL = 0.02
 _WATCH = 1.0
 
-# SageMaker's next try at a model that did not fit may come at once.
-_WATCH_SEVERAL = 0.05
+# Between looks for a model that did not fit: SageMaker's next try at it may come at once.
+_LOOK = 0.05
 
 # Seconds after which a model that did not fit is no longer looked for.
 _FORGET = 10.0
@@ -154,11 +154,14 @@ async def _open_and_watch(run: _Run, doors: gate.Gate, listening: socket.socket)
     log.info("listening on port %d, %s, after %.1f s", settings.port, what, time.monotonic() - run.began)
     report.clear(run.folder.path)
     while True:
-        await asyncio.sleep(_WATCH_SEVERAL if settings.multi_model else _WATCH)
-        _reap(run.process.pid)
         if settings.multi_model:
-            await _unload_short(run.folder)
-        elif report.ready(run.folder.path):
+            for _ in range(round(_WATCH / _LOOK)):
+                await asyncio.sleep(_LOOK)
+                await _unload_short(run.folder)
+        else:
+            await asyncio.sleep(_WATCH)
+        _reap(run.process.pid)
+        if not settings.multi_model and report.ready(run.folder.path):
             reason = report.failure(run.folder.path)
             if reason:
                 log.error("a worker could not load the model again, and others go on: %s", reason)

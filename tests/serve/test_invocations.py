@@ -339,7 +339,7 @@ def test_a_wrong_instance_is_named(serving: Serving) -> None:
     assert reply.json["error"]["message"].startswith("Instance 1: ")
 
 
-@pytest.mark.parametrize("accept", ["image/png", "application/xml", "application/json;q=0", "nonsense"])
+@pytest.mark.parametrize("accept", ["image/png", "application/xml", "application/json;q=0", "nonsense", "text/plän"])
 def test_a_type_that_cannot_be_given_is_406(serving: Serving, accept: str) -> None:
     reply = serving.post(PNG, "image/png", Accept=accept)
     assert (reply.status, reply.error) == (406, "NotAcceptable")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from container.serve import report
 from tests.serve import artifacts
 from tests.serve.running import Reply, Serving, ask, picture, until
 
@@ -111,9 +111,8 @@ def test_a_model_that_did_not_fit_can_be_loaded_later(several: Serving, placed: 
     folder = placed(name, "def model_fn(model_dir):\n    raise MemoryError\n")
     for _ in range(2):
         assert load(several, name).status == 507
-        until(lambda: names(several) == [])
-        time.sleep(0.3)  # the server takes a model out of its list for a moment when it fails to forget it
-        until(lambda: names(several) == [])
+        until(lambda: not report.short(Path(several.java().cwd())))
+        assert names(several) == []
     until(lambda: several.log.count("Memory is too short to load the model") >= 2)
     (folder / "code" / "inference.py").unlink()
     assert load(several, name).status == 200
@@ -158,6 +157,15 @@ def test_nothing_is_downloaded(several: Serving) -> None:
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
     assert names(several) == []
+
+
+def test_loading_again_and_again_leaves_nothing_behind(several: Serving) -> None:
+    folder = Path(several.java().cwd())
+    before = {path.name for path in folder.iterdir()}
+    for _ in range(2):
+        assert load(several, "first").status == 200
+        assert unload(several, "first").status == 200
+    until(lambda: {path.name for path in folder.iterdir()} <= before)
 
 
 def test_packages_that_are_not_installed_are_said(several: Serving, placed: Callable[..., Path]) -> None:
