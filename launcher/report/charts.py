@@ -16,6 +16,7 @@ Point2D = tuple[float, float]
 SHADES = 5
 _GAP = 8.0
 _CHARACTER = 6.2
+_LINE = 13.0
 _GOLDEN = 0.618034
 
 
@@ -171,7 +172,7 @@ def _along(frame: Frame, scale: Scale, y: float) -> list[Svg]:
         # The outermost may lean inwards, and never leave the picture.
         x = min(max(frame.x(tick.at), half + 2), frame.width - half - 2)
         if x - half >= taken:
-            words.append(element("text", element("title", tick.label), text, x=x, y=y, class_="tick middle halo-text"))
+            words.append(element("text", element("title", tick.label), text, x=x, y=y, class_="tick middle over"))
             taken = x + half + _GAP
     return words
 
@@ -192,10 +193,13 @@ def parallel(axes: Sequence[Axis], strands: Sequence[Strand], *, width: float = 
             element("text", element("title", axis.label), shortened(axis.label, gap - 6), x=x, y=20,
                     class_="name middle")
         )  # fmt: skip
-        parts += [
-            element("text", shortened(tick.label, gap - 12), x=x + 7, y=frame.y(tick.at) + 4, class_="tick over")
-            for tick in axis.scale.ticks()
-        ]
+        taken = height
+        for tick in axis.scale.ticks():
+            y = frame.y(tick.at)
+            if taken - y >= _LINE:
+                text = shortened(tick.label, gap - 12)
+                parts.append(element("text", element("title", tick.label), text, x=x + 7, y=y + 4, class_="tick over"))
+                taken = y
     return _picture((width, height), _told(axes), parts)
 
 

@@ -60,6 +60,8 @@ class Search:
     parameters: Sequence[Parameter]
     trials: Sequence[Trial]
     best: Trial | None
+    # A trial of a parent of the warm start that did better yet: its name and objective.
+    better_before: tuple[str, float] | None
     seconds: float
     limit: int | None
     # How it was searched, and what was not tuned; both as a person reads them.
@@ -104,6 +106,7 @@ def read(search: Answer, summaries: Sequence[Answer], jobs: Mapping[str, Answer]
         parameters=_parameters(config, definitions, trials),
         trials=trials,
         best=_best(search, trials, maximize=maximize),
+        better_before=_better_before(search, trials),
         seconds=max(0.0, (ended - search["CreationTime"]).total_seconds()),
         limit=config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs"),
         settings=dict(_settings(search, config)),
@@ -177,6 +180,15 @@ def _best(search: Answer, trials: Sequence[Trial], *, maximize: bool) -> Trial |
         return chosen
     sign = 1 if maximize else -1
     return max(measured, key=lambda pair: (sign * pair[0], -pair[1].number))[1]
+
+
+def _better_before(search: Answer, trials: Sequence[Trial]) -> tuple[str, float] | None:
+    """SageMaker's OverallBestTrainingJob, when it is of another search."""
+    overall = search.get("OverallBestTrainingJob", {})
+    value = overall.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+    if value is None or any(trial.name == overall["TrainingJobName"] for trial in trials):
+        return None
+    return overall["TrainingJobName"], float(value)
 
 
 def _parameters(config: Answer, definitions: Sequence[Answer], trials: Sequence[Trial]) -> list[Parameter]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,24 @@ def test_a_search_that_still_runs_says_so() -> None:
 def test_one_trial_is_enough_for_a_page() -> None:
     seen = read_page(search(), [trial(1, 0.9)])
     assert "0.9 Best validation:accuracy" in seen.text and seen.classes("so-far") and not seen.classes("strand")
+
+
+def test_a_better_trial_of_a_parent_is_named() -> None:
+    parent = {**trial(4, 0.99), "TrainingJobName": "ants-004-0123abcd"}
+    said = "Before this search, ants-004-0123abcd gave 0.99."
+    assert said in read_page({**search(), "OverallBestTrainingJob": parent}, THREE).text
+    assert "Before this search" not in read_page({**search(), "OverallBestTrainingJob": THREE[1]}, THREE).text
+
+
+def test_words_on_an_axis_of_many_values_do_not_overlap() -> None:
+    axes = [charts.Axis(label="x", scale=Category([f"word {n}" for n in range(30)]))] * 2
+    ticks = re.findall(r'y="([0-9.]+)" class="tick over"', charts.parallel(axes, []))
+    heights = sorted(float(y) for y in ticks)
+    assert len(ticks) > 20 and all(
+        below - above >= 12.9 for above, below in zip(heights[::2], heights[2::2], strict=False)
+    )
+    level = [float(x) for x in re.findall(r'x="([0-9.]+)" y="46" class="tick', charts.parallel_level(axes, []))]
+    assert 2 < len(level) < 30 and all(b - a > 30 for a, b in pairwise(level))
 
 
 def test_a_failed_search_gives_its_reason() -> None:

@@ -23,8 +23,14 @@ for (const button of document.querySelectorAll("button.copy")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent);
-    button.textContent = "Copied";
+    const command = button.parentElement.querySelector("pre");
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(command);
+      button.textContent = "Marked";
+    }
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
 }
