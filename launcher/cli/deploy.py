@@ -58,7 +58,7 @@ def command(
     from launcher.verbs import training, tuning
 
     if [job, from_tuning, model].count(None) != 2:
-        raise click.UsageError("Give either --job JOB or --model PATH, or --from-tuning SEARCH.")
+        raise click.UsageError("Give one of --job JOB, --from-tuning SEARCH and --model PATH.")
     where = where.at(job or from_tuning)
     where.remark(instance_type=words["instance_type"])
     source = job or from_tuning

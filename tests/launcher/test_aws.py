@@ -27,6 +27,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
 ENDPOINT_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/bees"
 ROLE = "arn:aws:iam::123456789012:role/sage"
+NO_SEARCHES: dict[str, Any] = {"HyperParameterTuningJobSummaries": []}
 
 
 class Account:
@@ -263,6 +264,7 @@ def test_status_lists_endpoints_and_jobs_over_several_pages(account: Account) ->
     job = {"TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Completed",
            "TrainingEndTime": NOW + timedelta(minutes=2)}  # fmt: skip
     account.sagemaker.add_response("list_endpoints", {"Endpoints": [summary]})
+    account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", NO_SEARCHES)
     account.sagemaker.add_response(
         "list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "a", **job}], "NextToken": "more"}
     )
@@ -281,6 +283,7 @@ def test_what_status_leaves_out_is_known(account: Account) -> None:
              "LastModifiedTime": NOW} for i in range(130)]  # fmt: skip
     asked = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", NO_SEARCHES)
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[:100], "NextToken": "a"},
                                    {**asked, "MaxResults": 100})  # fmt: skip
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[100:], "NextToken": "b"},
@@ -293,6 +296,7 @@ def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) ->
     job = {"TrainingJobName": "a", "TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Failed",
            "LastModifiedTime": NOW + timedelta(seconds=9)}  # fmt: skip
     account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", NO_SEARCHES)
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [job]})
     assert listing.everything(account.door).rows[0]["seconds"] == 9
 

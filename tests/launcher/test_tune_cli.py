@@ -1,0 +1,210 @@
+"""What a person sees of a search, and the verbs that know searches, on the local door with stand-in trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher.cli.trials import LiveView, PlainView, columns, fitting, follow, headline, row, tuned
+from launcher.verbs.tuning import Look, Trial
+from tests.launcher.conftest import wait
+from tests.launcher.test_cli import CHECKOUT, Launch, _read_all, launch, variables
+from tests.launcher.test_tuning_verbs import described
+
+__all__ = ["launch", "variables"]  # fixtures
+
+
+def trial(number: int, status: str = "Completed", **changes: Any) -> Trial:
+    fields: dict[str, Any] = {
+        "number": number, "name": f"s-{number:03d}-0000abcd", "values": {"lr": "0.026739796818"}, "status": status,
+        "objective": 0.41217, "epoch": 3, "seconds": 42.0, **changes,
+    }  # fmt: skip
+    return Trial(**fields)
+
+
+def look(*trials: Trial, status: str = "InProgress", **more: Any) -> Look:
+    return Look(described(status, **more), list(trials))
+
+
+def test_a_search_is_one_line_and_a_trial_is_a_row() -> None:
+    one = look(trial(1, best=True), trial(2, "InProgress", objective=None, epoch=None))
+    assert headline(one) == "s: InProgress, Bayesian, minimize validation:loss, 1 of 4 trials ended, 1 running"
+    assert columns(one) == ["trial", "lr", "epoch", "validation:loss", "status", "for"]
+    assert row(one.trials[0], tuned(one)) == ["1 ★", "0.02674", "3", "0.4122", "Completed", "42 s"]
+    assert row(one.trials[1], tuned(one)) == ["2", "0.02674", "", "", "InProgress", "42 s"]
+
+
+@pytest.mark.parametrize(("value", "shown"), [("512,64", "512,64"), ('"64"', "64"), ("adamwadamw", "adamwadamw")])
+def test_a_value_is_shown_as_it_is_unless_it_is_a_long_number(value: str, shown: str) -> None:
+    assert row(trial(1, values={"x": value}), ["x"])[1] == shown
+
+
+def test_what_does_not_fit_on_the_screen_is_neither_the_best_nor_the_newest() -> None:
+    trials = [trial(number, best=number == 2) for number in range(1, 21)]
+    assert [each.number for each in fitting(trials, 4)] == [2, 18, 19, 20]
+    assert fitting(trials, 20) == trials
+
+
+LOOKS = [
+    look(),
+    look(trial(1, "InProgress", objective=None)),
+    look(trial(1, "InProgress")),
+    look(trial(1, best=True), trial(2, "InProgress")),
+    look(
+        trial(1, best=True),
+        trial(2, "Failed", objective=None, reason="AlgorithmError: [too] high"),
+        status="Completed",
+    ),
+]
+
+
+def test_off_a_terminal_a_trial_is_told_when_it_starts_and_when_it_ends() -> None:
+    lines: list[str] = []
+    assert follow(LOOKS, PlainView(lines.append)) is LOOKS[-1]
+    assert lines == [
+        "  trial 1 started: lr=0.02674",
+        "  trial 1 Completed in 42 s: validation:loss 0.4122 after 3 epochs, the best so far",
+        "  trial 2 started: lr=0.02674",
+        "  trial 2 Failed in 42 s: no validation:loss after 3 epochs: AlgorithmError: [too] high",
+    ]
+
+
+def test_the_live_table_shows_the_trials_and_says_once_why_one_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert follow([*LOOKS, LOOKS[-1]], LiveView()) is LOOKS[-1]
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("trial 2 failed: AlgorithmError: [too] high") == 1
+    assert "0.4122" in said.err and "1 ★" in said.err
+
+
+TUNE = ("tune", "--local", "process", "--strategy", "random", "--random-seed", "1")
+
+
+def test_a_search_runs_and_its_best_trial_is_trained_again_and_deployed(
+    launch: Launch, images: Path, state: Path
+) -> None:
+    done = launch(*TUNE, "--data", images, "--name", "s", "--jobs", "3", "--parallel", "2",
+                  "--range", "lr=0.001:0.1:log", "--range", "batch-size=16,32", "--label-smoothing", "0.1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert set(said) == {"best", "validation:loss", "lr", "batch-size", "model"}
+    assert "lr 0.001 to 0.1 Logarithmic" in done.stderr and "label-smoothing=0.1" in done.stderr
+    assert "3 of 3 trials ended" in done.stderr
+    for verb in ("report s", "train --from-tuning s --local", "deploy --from-tuning s --local"):
+        assert f"launch.py {verb}" in done.stderr
+    config = json.loads((state / "configs/tuning-jobs/s.json").read_text())
+    assert config["tuning"]["random_seed"] == 1
+
+    rows = json.loads(launch("status", "--json").stdout)
+    assert [(each["kind"], each["name"], each["trials"]) for each in rows] == [("tuning job", "s", 3)]
+    assert len(json.loads(launch("status", "--all", "--json").stdout)) == 4
+    shown = launch("status", "s").stdout
+    assert shown.startswith("tuning job s: Completed, Random") and f"best {said['best']}" in shown
+    assert json.loads(launch("status", "s", "--json").stdout)["BestTrainingJob"]["TrainingJobName"] == said["best"]
+    logs = launch("logs", "s")
+    assert "trial 3 Completed" in logs.stdout and f"launch.py logs {said['best']}" in logs.stderr
+
+    again = launch("train", "--from-tuning", "s", "--local", "process", "--epochs", "7", "--dry-run")
+    assert json.loads(again.stdout)["HyperParameters"] == {
+        "lr": said["lr"], "batch-size": said["batch-size"], "label-smoothing": "0.1", "epochs": "7",
+    }  # fmt: skip
+    deployed = launch("deploy", "--from-tuning", "s", "--local", "process")
+    assert (deployed.returncode, deployed.stdout) == (0, "s-endpoint\n"), deployed.stderr
+    assert launch("delete", "s-endpoint").returncode == 0
+
+    assert launch("delete", "s").returncode == 130, "nobody answers"
+    gone = launch("delete", "s", "--yes")
+    assert gone.stdout == "deleted tuning job s and its 3 trials\n" and "models stay under file://" in gone.stderr
+    assert list((state / "training-jobs").iterdir()) == []
+    assert not (state / "configs/tuning-jobs/s.json").exists()
+    assert launch("status", "s").returncode == 3
+
+
+def test_ctrl_c_lets_go_of_a_search_that_is_stopped_and_resumed_later(
+    launch: Launch, variables: dict[str, str], images: Path, state: Path
+) -> None:
+    screen, terminal = pty.openpty()
+    words = [*TUNE, "--data", str(images), "--name", "s", "--jobs", "2", "--range", "lr=0.001:0.1", "--env",
+             "FAKE_MODE=wait"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "launch.py", *words], cwd=CHECKOUT, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal,
+        env={**variables, "TERM": "xterm", "COLUMNS": "120"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+
+    def objective_shown() -> bool:
+        return "0.5 " in launch("status", "s").stdout
+
+    wait(lambda: (state / "tuning-jobs" / "s").exists() and objective_shown())
+    os.killpg(process.pid, signal.SIGINT)
+    seen = _read_all(screen)
+    assert process.wait(timeout=120) == 130
+    assert process.stdout is not None
+    process.stdout.close()
+    assert "0 of 2 trials ended, 1 running" in seen and "the search s goes on" in seen
+    assert "launch.py logs s -f" in seen and "launch.py stop s" in seen
+    running = launch("delete", "s", "--yes")
+    assert running.returncode == 1 and "launch.py stop s" in running.stderr
+    assert launch("stop", "s").stdout == "s Stopped\n"
+    assert launch("stop", "s").stderr.startswith("Search s had ended already.")
+    followed = launch("logs", "s", "-f")
+    assert followed.returncode == 6 and "tune --resume s` goes on with it" in followed.stderr
+    assert launch("tune", "--resume", "s", "--no-wait").stdout == "s\n"
+    assert launch("stop", "s").returncode == 0
+
+
+def test_a_search_of_failing_trials_says_why(launch: Launch, images: Path) -> None:
+    done = launch(*TUNE, "--data", images, "--name", "s", "--jobs", "2", "--range", "lr=0.001:0.1", "--env",
+                  "FAKE_MODE=fail")  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "The learning rate is too high; lower --lr" in done.stderr and "Traceback" not in done.stderr
+    refused = launch("train", "--from-tuning", "s")
+    assert refused.returncode == 5 and "has no best trial" in refused.stderr
+
+
+def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: Path, state: Path) -> None:
+    printed = launch(*TUNE, "--data", images, "--range", "lr=0.001:0.1", "--maximize", "--objective", "validation:f1",
+                     "--target", "0.9", "--dry-run")  # fmt: skip
+    config = json.loads(printed.stdout)["HyperParameterTuningJobConfig"]
+    assert config["HyperParameterTuningJobObjective"] == {"Type": "Maximize", "MetricName": "validation:f1"}
+    assert config["TuningJobCompletionCriteria"] == {"TargetObjectiveMetricValue": 0.9}
+    assert not state.exists()
+
+
+def test_json_is_json_of_the_search_and_its_trials(launch: Launch, images: Path) -> None:
+    done = launch(*TUNE, "--data", images, "--name", "s", "--jobs", "1", "--range", "lr=0.001:0.1", "--json")
+    document = json.loads(done.stdout)
+    assert document["HyperParameterTuningJobStatus"] == "Completed"
+    assert [each["best"] for each in document["Trials"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["tune", "--local", "--data", "."], 2, "There is nothing to tune; add --range"),
+        (["tune", "--local", "--data", ".", "--range", "lr"], 2, "not of the form NAME=VALUE"),
+        (["tune", "--local", "--data", ".", "--range", "learning-rate=0:1"], 2, "Did you mean 'lr'?"),
+        (["tune", "--local", "--data", ".", "--range", "lr=0.1:1", "--lr", "1"], 2, "both tuned and fixed to 1"),
+        (["tune", "--data", "s3://b/x", "--range", "lr=0.1:1"], 2, "--output is missing"),
+        (["tune", "--resume", "nobody"], 3, "There is no search 'nobody'"),
+        (["tune", "--resume", "s", "--lr", "1"], 2, "leave out 'lr'"),
+        (["tune", "--resume", "s", "--region", "eu-west-1"], 8, "aws configure"),
+        (["train", "--from-tuning", "nobody", "--local"], 3, "There is no search 'nobody'"),
+        (["train", "--from-tuning", "s", "--preset", "demo", "--local"], 2, "Give either --preset or --from-tuning"),
+        (["deploy", "--from-tuning", "nobody", "--local"], 3, "There is no search 'nobody'"),
+        (["deploy", "--from-tuning", "s", "--job", "j", "--local"], 2, "Give one of --job JOB"),
+    ],
+)
+def test_faults_are_one_sentence_with_a_status(launch: Launch, words: list[str], status: int, sentence: str) -> None:
+    done = launch(*words)
+    assert done.returncode == status, done.stderr
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
