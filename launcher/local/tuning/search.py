@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from launcher.local import reconcile, store
 from launcher.local.client import LocalSageMaker
 from launcher.local.engines.base import Cancelled
+from launcher.local.engines.warm import WarmPool
 from launcher.local.records import TuningRecord, new_training_record
 from launcher.local.settings import Settings
 from launcher.local.store import Document
@@ -44,13 +45,27 @@ def supervise_search(folder: Path, settings: Settings, stop: Stop, *, clock: Cal
     request = store.read_json(folder / store.REQUEST) or {}
     try:
         interpreter.enter(request["HyperParameterTuningJobConfig"], settings, stop=stop, folder=folder)
-        _Search(folder, request, LocalSageMaker(folder.parents[1], settings, clock=clock), stop, record).run()
+        with _pool(folder, request, settings, stop) as pool:
+            client = LocalSageMaker(folder.parents[1], pool.settings, clock=clock)
+            _Search(folder, request, client, stop, record).run()
     except Cancelled:
         record.end("Stopped")
     except Exception as exc:
         traceback.print_exc()
         again = f"`launch.py tune --resume {folder.name}` goes on with it."
         record.end("Failed", reason=f"{sentence(exc, folder)} {again}")
+
+
+def _pool(folder: Path, request: Document, settings: Settings, stop: Stop) -> WarmPool:
+    """What the trials are forked from."""
+    any_trial = trial_request(request, folder.name, {})
+    return WarmPool(
+        settings,
+        log=folder / "warm.log",
+        environment=any_trial.get("Environment", {}),
+        gpu=any_trial["ResourceConfig"].get("InstanceType") == "local_gpu",
+        cancelled=stop,
+    )
 
 
 class Stopper(Protocol):
@@ -231,6 +246,8 @@ def restart_trial(client: LocalSageMaker, name: str) -> None:
     record = store.read_json(folder / store.RECORD) or {}
     kept: Document = {key: record[key] for key in ("TrainingJobArn", "TuningJobArn") if key in record}
     store.write_json(folder / store.RECORD, {**new_training_record(client.clock()), **kept})
+    # What the trial was forked from before is gone.
+    store.write_json(folder / store.SETTINGS, client.settings.document())
     client.supervise_again(folder)
 
 
