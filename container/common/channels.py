@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TRAIN, VALIDATION, TEST, WEIGHTS = "train", "validation", "test", "weights"
+from container.common.names import did_you_mean
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+WEIGHTS, FEATURES = "weights", "features"
 
 SPLITS: tuple[str, ...] = (TRAIN, VALIDATION, TEST)
 
@@ -14,6 +17,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     VALIDATION: ("validation", "valid", "val", "evaluation"),
     TEST: ("test",),
 }
+
+# Channels that are no splits; the last two are the Python SDK's own, with a script and its driver.
+_OTHERS = (WEIGHTS, FEATURES, "code", "sm_drivers")
 
 # What a class folder may hold, matched without case: torchvision ImageFolder's own list. A GIF is
 # served (its first frame) but is no training image, there as here.
@@ -33,21 +39,63 @@ def resolve(root: Path) -> dict[str, Path]:
     """Find the splits under an ``input/data`` folder.
 
     Either a folder a channel (``train``, ``validation``, ``test`` or an alias), or one channel
-    ``training``/``train`` that itself holds ``train/ valid/ test/`` folders. A split that is not
-    there is left out of the answer.
+    ``training``/``train`` that itself holds ``train/ valid/ test/`` folders, and no others. A split
+    that is not there is left out of the answer; of two names for one, the canonical is taken.
     """
+    return _look(root)[0]
+
+
+def overlooked(root: Path) -> list[str]:
+    """A sentence on each folder that ``resolve`` passes over though it may have been meant."""
+    return _look(root)[1]
+
+
+def _look(root: Path) -> tuple[dict[str, Path], list[str]]:
+    found, warnings = _by_split(root)
+    if set(found) != {TRAIN}:
+        return found, warnings
+    inner, faults = _by_split(found[TRAIN])
+    # A class may be called "train"; its folder then holds images, and stands beside other classes.
+    if TRAIN not in inner or not _folders(inner[TRAIN]):
+        return found, warnings
+    strangers = [p.name for p in _folders(found[TRAIN]) if split_of(p.name) is None]
+    if not strangers:
+        return inner, warnings + faults
+    return found, [
+        *warnings,
+        f"the folders in {found[TRAIN]} are taken for classes, 'train' too, since '{strangers[0]}' is no split."
+        f"{did_you_mean(strangers[0], _names())}",
+    ]
+
+
+def _by_split(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """The first folder of each split, canonical names first, and sentences on the folders that are left."""
     found: dict[str, Path] = {}
-    if not root.is_dir():
-        return found
-    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+    warnings: list[str] = []
+    for folder in sorted(_folders(root), key=lambda p: (_rank(p.name), p.name)):
         split = split_of(folder.name)
-        if split and split not in found:
+        if split is None:
+            if folder.name not in _OTHERS:
+                warnings.append(f"the channel '{folder.name}' is not used.{did_you_mean(folder.name, _names())}")
+        elif split in found:
+            warnings.append(f"the channel '{folder.name}' is not used: '{found[split].name}' is the {split} split.")
+        else:
             found[split] = folder
-    if set(found) == {TRAIN}:
-        inner = {split_of(p.name): p for p in sorted(found[TRAIN].iterdir()) if p.is_dir()}
-        if TRAIN in inner:
-            return {split: path for split, path in inner.items() if split is not None}
-    return found
+    return found, warnings
+
+
+def _folders(root: Path) -> list[Path]:
+    return [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")] if root.is_dir() else []
+
+
+def _names() -> list[str]:
+    return [*(alias for aliases in ALIASES.values() for alias in aliases), WEIGHTS, FEATURES]
+
+
+def _rank(name: str) -> int:
+    """Where among its split's aliases a name stands."""
+    split = split_of(name)
+    return ALIASES[split].index(name.lower()) if split else 0
 
 
 def is_image(path: Path) -> bool:

@@ -57,7 +57,7 @@ def find(root: Path, hyperparameters: Hyperparameters) -> Dataset:
         )
     classes = _class_names(folders[TRAIN])
     splits = {name: _scan(name, folders[name], classes) for name in SPLITS if name in folders}
-    warnings = _check_classes(splits, classes)
+    warnings = [*channels.overlooked(root), *_check_classes(splits, classes)]
     _make_missing(splits, classes, hyperparameters)
     return Dataset(classes, splits, tuple(warnings))
 

@@ -31,6 +31,9 @@ telemetry.decline()
 # SAGEMAKER_CONTAINER_LOG_LEVEL as the toolkit uses it: Python's logging levels.
 _DEBUG_LEVEL = 10
 
+# What the toolkit reads before it calls us, and the keys it needs there.
+_NEEDED = {"hyperparameters": (), "resourceconfig": ("current_host", "hosts"), "inputdataconfig": ()}
+
 
 def main() -> None:
     """Run the job of $SAGEMAKER_BASE_DIR (or /opt/ml).
@@ -39,43 +42,84 @@ def main() -> None:
     exits with status 1 and prints no traceback.
     """
     paths = Paths.from_environment()
-    # The toolkit writes into output/ without making it, and then exits with status 0 when it cannot.
-    for folder in (paths.output, paths.model):
-        folder.mkdir(parents=True, exist_ok=True)
-    for old in (paths.failure, paths.success):
-        old.unlink(missing_ok=True)
-    raw = raw_hyperparameters(paths)
-    if "sagemaker_program" in raw or os.environ.get("SAGEMAKER_PROGRAM"):
-        _hand_over(paths)
-        return
-    stop = StopSignal()
-    stop.install()
-    reason = guarded(paths, lambda: _start(paths, raw, stop))
+    reason = guarded(paths, lambda: prepare(paths))
+    if reason is None:
+        raw = raw_hyperparameters(paths)
+        if "sagemaker_program" in raw or os.environ.get("SAGEMAKER_PROGRAM"):
+            _hand_over(paths)
+            return
+        stop = StopSignal()
+        stop.install()
+        reason = guarded(paths, lambda: _start(paths, raw, stop), stop=stop)
     if reason is not None:
-        from sagemaker_training.errors import ClientError
-
-        raise ClientError(reason)
+        _fail(paths, reason)
 
 
-def guarded(paths: Paths, work: Callable[[], None]) -> str | None:
+def prepare(paths: Paths) -> None:
+    """Make and empty what a job writes to, and see that its configuration can be read.
+
+    Raises ContainerError where that cannot be.
+    """
+    for folder in (paths.output, paths.model):
+        with storage.told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    for old in (paths.failure, paths.success):
+        with storage.told(old):
+            old.unlink(missing_ok=True)
+    for name, needed in _NEEDED.items():
+        path = paths.config / f"{name}.json"
+        if not path.exists():
+            raise ContainerError(f"{path} is missing; the toolkit that starts the job reads it.")
+        content = _read_json(path)
+        missing = [key for key in needed if key not in content]
+        if missing:
+            raise ContainerError(f"{path} does not say '{missing[0]}'; add it.")
+
+
+def _fail(paths: Paths, reason: str) -> None:
+    if not paths.failure.is_file():
+        # The toolkit would try to write it again, and exit with status 0 when it cannot.
+        sys.stderr.write(f"{reason}\n")
+        _leave(1)
+    from sagemaker_training.errors import ClientError
+
+    raise ClientError(reason)
+
+
+def guarded(
+    paths: Paths, work: Callable[[], None], *, stop: StopSignal | None = None, console: Console | None = None
+) -> str | None:
     """Do ``work``; the reason when it failed, which is then in output/failure too.
 
-    A job that was asked to stop ends the process here.
+    A job that was asked to stop ends the process here, told on ``console``.
     """
     try:
         work()
     except JobStopped:
-        Console().say("stopped: the checkpoint is written, and the next start goes on from it")
+        (console or Console()).say("stopped; the next start goes on from the last checkpoint, where there is one")
         _leave(STOPPED_STATUS)
     except ContainerError as exc:
         if int(os.environ.get("SAGEMAKER_CONTAINER_LOG_LEVEL") or 20) <= _DEBUG_LEVEL:
             traceback.print_exc()
         return _failed(paths, str(exc))
     except Exception as exc:
+        if _lost(exc):
+            if stop is not None and stop.raised:
+                _leave(STOPPED_STATUS)
+            return _failed(paths, f"Another process of the job ended ({first_line(exc)}); its own host has the reason.")
         # The last door: whatever it is, the reason must reach the failure file, and the log its trace.
         traceback.print_exc()
         return _failed(paths, _unknown(exc))
     return None
+
+
+def _lost(exc: Exception) -> bool:
+    """Whether ``exc`` only tells that another process of the job is gone."""
+    if not isinstance(exc, RuntimeError):
+        return False
+    from container.train import world
+
+    return world.is_loss(exc)
 
 
 def _unknown(exc: Exception) -> str:
@@ -142,14 +186,14 @@ def print_configuration(paths: Paths, hyperparameters: Hyperparameters) -> None:
 
 
 def run_here(paths: Paths, hyperparameters: Hyperparameters, stop: StopSignal) -> None:
-    """The job in this process: alone, or as one of torchrun's workers."""
+    """The job in this process: alone, or as one of torchrun's workers.
+
+    Where it fails, the others learn of it by this process's end: after its reason is written.
+    """
     from container.train import job, world
 
     here = world.join()
-    try:
-        job.run(paths, hyperparameters, here, Console(silent=not here.first), stop)
-    finally:
-        world.leave()
+    job.run(paths, hyperparameters, here, Console(silent=not here.first), stop)
 
 
 def _hand_over(paths: Paths) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from container.common.errors import ContainerError
+from container.train.decode import processors
 from container.train.paths import Paths
 from container.train.stopping import JobStopped, StopSignal
 
+# torchrun's own; hosts that are to meet must agree on one.
 PORT = 29500
 
 _POLL_SECONDS = 0.5
@@ -52,12 +55,12 @@ class Resources:
         return [
             sys.executable,
             "-m",
-            "torch.distributed.run",
+            "container.train.agent",
             f"--nnodes={len(self.hosts)}",
             f"--nproc-per-node={self.per_host}",
             f"--node-rank={self.hosts.index(self.current_host)}",
             f"--master-addr={self.hosts[0] if len(self.hosts) > 1 else '127.0.0.1'}",
-            f"--master-port={os.environ.get('MASTER_PORT', PORT)}",
+            f"--master-port={os.environ.get('MASTER_PORT') or (PORT if len(self.hosts) > 1 else _free_port())}",
             "--max-restarts=0",
             "-m",
             "container.train.worker",
@@ -66,11 +69,18 @@ class Resources:
     def environment(self) -> dict[str, str]:
         """What torchrun and its workers are given."""
         environment = dict(os.environ)
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // self.per_host)))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, processors() // self.per_host)))
         if self.interface and len(self.hosts) > 1:
             environment.setdefault("NCCL_SOCKET_IFNAME", self.interface)
             environment.setdefault("GLOO_SOCKET_IFNAME", self.interface)
         return environment
+
+
+def _free_port() -> int:
+    """A port nobody listens on: two jobs of one machine must not meet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def torchrun(paths: Paths, resources: Resources, stop: StopSignal) -> None:
@@ -88,8 +98,14 @@ def torchrun(paths: Paths, resources: Resources, stop: StopSignal) -> None:
             if stop.raised and not forwarded:
                 process.send_signal(signal.SIGTERM)
                 forwarded = True
+    # What came of the job counts, and only then that it was asked to stop, perhaps too late.
+    if status == 0:
+        return
+    if paths.failure.is_file():
+        raise ContainerError(paths.failure.read_text(encoding="utf-8"))
     if stop.raised:
         raise JobStopped
-    if status != 0:
-        reason = paths.failure.read_text(encoding="utf-8") if paths.failure.is_file() else ""
-        raise ContainerError(reason or f"A training process ended with status {status}; the job's log has its trace.")
+    raise ContainerError(
+        "A training process was ended from outside, perhaps because memory ran out; the job's log says how it "
+        "ended. Lower batch-size or image-size, or take a larger instance."
+    )

@@ -7,6 +7,7 @@ import sys
 
 from container.common.hyperparameters import parse
 from container.train import entry
+from container.train.console import Console
 from container.train.paths import Paths
 from container.train.stopping import StopSignal
 
@@ -20,7 +21,8 @@ def main() -> int:
     def work() -> None:
         entry.run_here(paths, parse(entry.raw_hyperparameters(paths)), stop)
 
-    reason = entry.guarded(paths, work)
+    # The process that started torchrun tells of a stop, once for all.
+    reason = entry.guarded(paths, work, stop=stop, console=Console(silent=True))
     if reason is not None:
         sys.stderr.write(f"{reason}\n")
         return 1

@@ -165,6 +165,11 @@ def join() -> World:
     return World(device, rank, size, local_rank, local_size)
 
 
+def is_loss(error: RuntimeError) -> bool:
+    """Whether ``error`` is what a process meets when another one of its group is gone."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
+
+
 def leave() -> None:
     """End the process group, when there is one."""
     if dist.is_available() and dist.is_initialized():

@@ -87,21 +87,27 @@ def environment(base: Path, **more: str) -> dict[str, str]:
     }
 
 
-def command() -> list[str]:
-    """The toolkit's ``train``, of the environment the tests run in."""
+def command(*, image: bool = False) -> list[str]:
+    """The toolkit's ``train``, of the environment the tests run in; or the one the ``image`` puts before it."""
+    if image:
+        return [sys.executable, "-m", "container.train"]
     return [str(Path(sys.executable).with_name("train"))]
 
 
-def start(base: Path, **more: str) -> subprocess.Popen[str]:
+def start(base: Path, *, image: bool = False, **more: str) -> subprocess.Popen[str]:
     """``train``, started."""
     return subprocess.Popen(
-        command(), env=environment(base, **more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command(image=image),
+        env=environment(base, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
-def train(base: Path, **more: str) -> tuple[int, str]:
+def train(base: Path, *, image: bool = False, **more: str) -> tuple[int, str]:
     """``train``, to its end: exit status and log."""
-    process = start(base, **more)
+    process = start(base, image=image, **more)
     log, _ = process.communicate(timeout=300)
     return process.returncode, log
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -92,6 +93,45 @@ def test_what_nobody_foresaw_leaves_its_reason_and_its_trace(base: Path, tmp_pat
     assert not list((base / "model").iterdir()), "half a model"
 
 
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda c: (c / "hyperparameters.json").write_text("{"), "hyperparameters.json cannot be read as JSON"),
+        (lambda c: (c / "resourceconfig.json").write_text("[]"), "resourceconfig.json must hold a JSON object"),
+        (lambda c: (c / "resourceconfig.json").write_text("{}"), "does not say 'current_host'"),
+        (lambda c: (c / "inputdataconfig.json").unlink(), "inputdataconfig.json is missing"),
+    ],
+)
+def test_a_broken_configuration_is_a_failure_of_one_sentence(
+    base: Path, harm: Callable[[Path], object], words: str
+) -> None:
+    harm(base / "input" / "config")
+    assert not (base / "output").exists(), "with which the toolkit alone would end with status 0"
+    status, log = places.train(base, image=True)
+    assert status == 1
+    assert words in failure(base)
+    assert words in log
+    assert "Traceback" not in log
+
+
+def test_the_images_command_goes_on_to_the_toolkit(base: Path) -> None:
+    configure(base, "hyperparameters", {"learning-rate": "0.1"})
+    status, log = places.train(base, image=True)
+    assert status == 1
+    assert failure(base) == "Unknown hyperparameter 'learning-rate'. Did you mean 'lr'?"
+    assert "Reporting training FAILURE" in log
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_a_folder_that_cannot_be_written_is_one_sentence_and_status_1(base: Path, image: bool) -> None:
+    # A folder of the kernel's, in which root cannot write either.
+    (base / "output").symlink_to("/sys")
+    status, log = places.train(base, image=image)
+    assert status == 1, log
+    assert log.splitlines()[-1].startswith(f"{base / 'output'}")
+    assert "Traceback" not in log
+
+
 def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -101,7 +141,7 @@ def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool], seco
 
 
 def checkpointed(base: Path) -> Callable[[], bool]:
-    return (base / "checkpoints" / "checkpoint.pt").exists
+    return lambda: any((base / "checkpoints").glob("checkpoint-*.pt"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -119,7 +159,7 @@ def test_a_job_that_is_ended_from_outside_resumes_to_the_same_metrics(
     assert not (base / "output" / "success").exists()
     if number == signal.SIGTERM:
         assert process.returncode == 143
-        assert "stopped: the checkpoint is written" in log
+        assert log.count("the checkpoint is written: ") == log.count("stopped; the next start goes on") == 1
 
     status, resumed = places.train(base)
     assert status == 0, resumed
@@ -151,7 +191,7 @@ def test_a_full_disk_names_the_path_and_leaves_no_half_file(base: Path) -> None:
         process = places.start(base)
     log, _ = process.communicate(timeout=200)
     assert process.returncode == 1, log
-    assert "checkpoint.pt cannot be written: " in failure(base)
+    assert re.search(r"checkpoint-\w+\.pt cannot be written: ", failure(base))
     assert "give the job a larger volume" in failure(base)
     assert [p.name for p in (base / "checkpoints").iterdir()] == []
     assert not list((base / "model").iterdir())
