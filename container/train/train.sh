@@ -1,3 +1,3 @@
 #!/bin/sh
 # On PATH before the toolkit's own `train`.
-exec python -m container.train "$@"
+exec python -P -m container.train "$@"
