@@ -120,7 +120,11 @@ class ForkServer:
         if os.read(0, 4096):
             return
         self._owned = False
-        Path(self._listener.getsockname()).unlink(missing_ok=True)
+        place = Path(self._listener.getsockname())
+        place.unlink(missing_ok=True)
+        # An owner that was killed has left the folder too, for the last of those who listen in it.
+        with suppress(OSError):
+            place.parent.rmdir()
         self._selector.unregister(0)
         self._drop(self._listener)
 

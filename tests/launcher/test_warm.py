@@ -27,6 +27,9 @@ from launcher.local.processes import Handle, descendants
 from launcher.local.settings import CHECKOUT, Settings
 from launcher.requests import create_training_job
 from tests.launcher.conftest import FAKES, wait
+from tests.launcher.searches import Make, search_fixture, trials_of
+
+__all__ = ["search_fixture"]
 
 pytestmark = pytest.mark.skipif(not forks.available(), reason="processes are forked to order on Linux alone")
 
@@ -253,6 +256,27 @@ def test_processes_are_found_by_the_folder_they_were_told(tmp_path: Path) -> Non
         # A name that begins alike is another's.
         assert told_to_work_in(tmp_path) == []
         process.kill()
+
+
+def test_a_searchs_trials_are_forked(settings: Settings, state: Path, search: Make) -> None:
+    script = Environments(settings).place("train") / "bin" / "train"
+    script.write_text((FAKES / "tune.py").read_text())
+    client = LocalSageMaker(state, settings)
+    # Two at once: each is given its share of the processors, which the pool must know of.
+    client.create_hyper_parameter_tuning_job(**search(jobs=3, at_once=2))
+
+    def over() -> bool:
+        found = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="find")
+        return found["HyperParameterTuningJobStatus"] in ("Completed", "Failed")
+
+    wait(over)
+    trials = trials_of(client)
+    assert [trial["TrainingJobStatus"] for trial in trials] == ["Completed"] * 3
+    for trial in trials:
+        name = trial["TrainingJobName"]
+        assert (store.read_json(state / "training-jobs" / name / store.SETTINGS) or {})["warm"]
+        assert words(state, name) == ""
+    assert "started anew" not in (state / "tuning-jobs" / "find" / "supervisor.log").read_text()
 
 
 def test_the_pools_folder_is_private_and_gone_in_the_end(settings: Settings, tmp_path: Path) -> None:
