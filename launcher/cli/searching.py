@@ -45,7 +45,7 @@ def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> N
     try:
         look = follow(tuning.watch(door, name))
     except KeyboardInterrupt:
-        let_go(name, back, kind="search")
+        let_go(name, back, kind="search", local=door.kind == "local")
         raise click.exceptions.Exit(INTERRUPTED) from None
     if as_json:
         print_json(document(look))

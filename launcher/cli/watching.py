@@ -184,7 +184,7 @@ def show(event: Event, view: View) -> None:
             view.line(event.line)
 
 
-def let_go(name: str, where: str, *, kind: str = "job") -> None:
+def let_go(name: str, where: str, *, kind: str = "job", local: bool = False) -> None:
     """What to say when a person stops watching: the work goes on."""
     stop = f"launch.py {'delete' if kind == 'endpoint' else 'stop'} {name}{where}"
     say(
@@ -192,4 +192,5 @@ def let_go(name: str, where: str, *, kind: str = "job") -> None:
         f"  launch.py logs {name} -f{where}   comes back to it\n"
         f"  launch.py status {name}{where}    says where it is\n"
         f"  {stop}   ends it"
+        + (f"\n  launch.py tune --resume {name}{where}   goes on with it then" if kind == "search" and local else "")
     )

@@ -150,7 +150,8 @@ def test_ctrl_c_lets_go_of_a_search_that_is_stopped_and_resumed_later(
     assert process.stdout is not None
     process.stdout.close()
     assert "0 of 2 trials ended, 1 running" in seen and "the search s goes on" in seen
-    assert "launch.py logs s -f" in seen and "launch.py stop s" in seen
+    for verb in ("logs s -f", "stop s", "tune --resume s"):
+        assert f"launch.py {verb}" in seen
     running = launch("delete", "s", "--yes")
     assert running.returncode == 1 and "launch.py stop s" in running.stderr
     assert launch("stop", "s").stdout == "s Stopped\n"
