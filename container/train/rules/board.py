@@ -99,10 +99,15 @@ class Board:
 
     def _write(self) -> None:
         if self._path is not None:
-            storage.write_text(self._path, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+            storage.write_text(self._path, dumps(self.to_json()))
 
     def _time(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
+
+
+def dumps(entries: list[dict[str, Any]]) -> str:
+    """The text of a rules.json."""
+    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from container.train.rules.facts import MEANS, STDS
 from container.train.rules.findings import Finding
 from container.train.rules.rule import TensorRule, finding
 from container.train.rules.steps import Array, Step
-
-MEANS, STDS = "image_means", "image_stds"
 
 # Below that an image is one colour.
 CONSTANT = 1e-3

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from container.train.rules import pairs
+from container.train.rules.facts import COUNTS, WEIGHTS
 from container.train.rules.findings import Finding
 from container.train.rules.rule import TensorRule, finding
 from container.train.rules.steps import Array, Step
-
-COUNTS, WEIGHTS = "class_counts", "class_weights"
 
 # Fewer labels than that of each class, and chance alone makes them differ tenfold.
 LABELS_A_CLASS = 20

@@ -4,7 +4,7 @@ Parameters and defaults: Amazon SageMaker developer guide, "List of Debugger bui
 loss of one step with that of another at least ``num_steps`` before; batches differ so much that this fires on
 healthy trainings, so we compare means over windows of ``num_steps`` steps (and three losses at least), and
 count as standing still what has gained less than ``diff_percent`` for PATIENCE windows while the loss is
-still within 10 % of where it began: one that has fallen may stay down.
+still within 10 % of where it began, or costs what guessing does: one that has fallen farther may stay down.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class LossNotDecreasing(TensorRule[Parameters]):
                 first=first,
                 increase_threshold_percent=p.increase_threshold_percent,
             )
-        elif self._vain >= PATIENCE and self._best > LEARNT * first:
+        elif self._vain >= PATIENCE and (classes or self._best > LEARNT * first):
             yield finding(
                 step,
                 names[0],

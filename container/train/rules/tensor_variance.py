@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from container.train.rules.findings import Finding
 from container.train.rules.rule import TensorRule, finding
 from container.train.rules.steps import Step
+from container.train.rules.weight_tensors import SAMPLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ def outside(variance: float, low: float | None, high: float | None) -> bool:
 
 
 class TensorVariance(TensorRule[Parameters]):
-    """The variance over all elements of a tensor, as saved or computed."""
+    """The variance over all elements of a tensor, as saved or computed; of a weight's sample where there is no more."""
 
     Parameters = Parameters
 
@@ -39,6 +40,8 @@ class TensorVariance(TensorRule[Parameters]):
         chosen = p.collection_names if p.collection_names or p.tensor_regex else ("weights",)
         for name in step.matching(p.tensor_regex, chosen):
             variance = step.reduction(name, "variance")
+            if variance is None:
+                variance = step.reduction(SAMPLE + name, "variance")
             if variance is not None and outside(variance, p.min_threshold, p.max_threshold):
                 yield finding(
                     step,

@@ -1,0 +1,106 @@
+"""The rules' process as a training job sees it: started, asked for a reason to stop, waited for.
+
+Whatever happens to that process, training goes on; what it could not tell is an Error in rules.json.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from container.common.errors import first_line
+from container.train import storage
+from container.train.rules import board
+from container.train.rules.findings import ERROR, IN_PROGRESS, ISSUES
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+_ROOT = Path(__file__).parents[3]
+
+# One thread, whatever numpy was built with: the cores are the training's.
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+
+
+class LiveRules:
+    """Rules evaluated beside a training, from ``folder`` into ``path`` (rules.json)."""
+
+    def __init__(
+        self,
+        folder: Path,
+        path: Path,
+        rules: str,
+        *,
+        stop_on: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``rules`` and ``stop_on`` as the hyperparameters say them."""
+        self._folder, self._path, self._rules, self._clock = folder, path, rules, clock
+        self._stop_on = {word.strip().lower() for word in stop_on.split(",") if word.strip()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._looked, self._changed = float("-inf"), 0
+
+    def start(self) -> str | None:
+        """Start the process; why it cannot be started, or None."""
+        self._path.unlink(missing_ok=True)
+        command = [sys.executable, "-W", "ignore", "-m", "container.train.rules", str(self._folder), "--live"]
+        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--out", str(self._path), "--rules", self._rules],
+                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as exc:
+            return f"the rules cannot be evaluated ({first_line(exc)}); training goes on without"
+        return None
+
+    def reason_to_stop(self) -> str | None:
+        """What a rule that is to stop the training has found; looked for once a second at most."""
+        now = self._clock()
+        if not self._stop_on or now - self._looked < SECONDS_BETWEEN_LOOKS:
+            return None
+        self._looked = now
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if changed == self._changed:
+            return None
+        self._changed = changed
+        for entry in board.read(self._path):
+            name = str(entry["RuleConfigurationName"])
+            if entry["RuleEvaluationStatus"] == ISSUES and {"all", name.lower()} & self._stop_on:
+                return f"stopped by rule {name}: {entry['findings'][0]['advice']}"
+        return None
+
+    def finish(self, seconds: float) -> list[dict[str, Any]]:
+        """What came of it: waited for so many seconds at most, once the hook has said that training has ended."""
+        if self._process is not None:
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        return self._settled()
+
+    def kill(self) -> None:
+        """End the process now: the job fails, or is stopped."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._settled()
+
+    def _settled(self) -> list[dict[str, Any]]:
+        """rules.json, in which nothing is in progress any more."""
+        entries = board.read(self._path)
+        left = [entry for entry in entries if entry["RuleEvaluationStatus"] == IN_PROGRESS]
+        for entry in left:
+            entry |= {"RuleEvaluationStatus": ERROR, "StatusDetails": "the job ended before this rule had seen all"}
+        if left:
+            storage.write_text(self._path, board.dumps(entries))
+        return entries

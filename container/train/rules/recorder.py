@@ -1,0 +1,189 @@
+"""smdebug's hook, made to cost nothing between the steps it saves, and to save what our rules need.
+
+recorder = Recorder(out_dir="tensors")
+recorder.plan(total=2000, an_epoch=200, most=50, whole=False, facts={})
+recorder.attach(module, criterion, probes=True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import smdebug.pytorch as smd
+from smdebug.core.modes import ModeKeys
+from smdebug.core.save_config import SaveConfigMode
+from torch import Tensor, nn
+
+from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, Need, intervals, needs
+from container.train.rules.weight_tensors import SAMPLE
+
+# A step no training comes to.
+NEVER = ONCE
+
+_ACTIVATIONS = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
+
+
+class Recorder(smd.Hook):  # type: ignore[misc]
+    """The hook. Without ``plan`` it saves what its constructor or its JSON file says, as smdebug's own does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._idle = True
+        self._planned = False
+        self._parameters: list[tuple[str, nn.Parameter]] = []
+        self._facts: Mapping[str, np.ndarray] = {}
+        self._done: set[str] = set()
+        self._schedule: dict[Any, list[SaveConfigMode]] = {}
+        super().__init__(*args, **kwargs)
+
+    def plan(self, *, total: int, an_epoch: int, most: int, whole: bool, facts: Mapping[str, np.ndarray]) -> None:
+        """Save what the default rules need in a training of ``total`` steps, and ``facts`` about its data once."""
+        self._planned, self._facts = True, facts
+        light, heavy = intervals(total, an_epoch, most)
+        for need in needs(light, heavy, whole=whole):
+            collection = self.get_collection(need.name)
+            collection.include_regex = list(need.regexes)
+            collection.save_config = _saved(need)
+            if need.reductions:
+                collection.reduction_config = smd.ReductionConfig.from_dict({"reductions": ",".join(need.reductions)})
+            if need.name not in self.include_collections:
+                self.include_collections.append(need.name)
+
+    def attach(self, module: nn.Module, criterion: nn.Module, *, probes: bool) -> None:
+        """Watch ``module`` and the loss; with ``probes``, for what ``plan`` names, activations and outputs too."""
+        self.register_module(module)
+        self.register_loss(criterion)
+        name = type(module).__name__
+        self._parameters = [
+            (f"{name}_{own}", parameter)
+            for own, parameter in module.named_parameters()
+            if parameter.requires_grad and parameter.ndim >= 2
+        ]
+        if probes:
+            criterion.register_forward_hook(self._keep_outputs)
+            for relu in _spread([m for m in module.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]):
+                relu.register_forward_pre_hook(self._keep_variance)
+                relu.register_forward_hook(self._keep_activity)
+            for activation in _spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
+                activation.register_forward_pre_hook(self._keep_inputs)
+
+    def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
+        """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
+        self._done.clear()
+        if self.prepared_collections and not self._due():
+            self._idle = True
+            if self.writer is not None:
+                self._close_writers()
+            self._pass()
+            return
+        self._idle = False
+        super().forward_pre_hook(module, inputs)
+        if self._planned and self.mode == ModeKeys.TRAIN and self.writer is not None:
+            self._keep_samples()
+
+    def forward_hook(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        if not self._idle:
+            super().forward_hook(module, inputs, outputs)
+
+    def fhook(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        """Python profiling, which ended with torch 1.8."""
+
+    def backward_hook(self, tname: str) -> Callable[[Tensor], None]:
+        save = super().backward_hook(tname)
+
+        def back(gradient: Tensor) -> None:
+            if not self._idle:
+                save(gradient)
+
+        return back
+
+    def evaluated(self, loss: float, labels: np.ndarray, predictions: np.ndarray) -> None:
+        """The result of the evaluation that has just been made, saved at its last step."""
+        if not self.prepared_collections or self.step < 0:
+            return
+        self._initialize_writers(only_initialize_if_missing=True)
+        if self.writer is None:
+            return
+        self._write_raw_tensor_simple("CrossEntropyLoss_output_0", np.float32(loss))
+        if self._planned:
+            self._write_raw_tensor_simple("labels", labels)
+            self._write_raw_tensor_simple("predictions", predictions)
+        self._close_writers()
+        self.last_saved_step = self.step
+
+    def _due(self) -> bool:
+        if self.mode not in self._schedule:
+            unique = {
+                str(one.to_json_dict()): one
+                for collection in self._get_all_collections_to_save()
+                for one in [collection.save_config.get_save_config(self.mode)]
+            }
+            self._schedule[self.mode] = list(unique.values())
+        number = self.mode_steps[self.mode] + 1
+        return any(one.should_save_step(number) for one in self._schedule[self.mode])
+
+    def _pass(self) -> None:
+        """What ``_increment_step`` does, without looking at the disk."""
+        self.step += 1
+        self.mode_steps[self.mode] += 1
+        if self.mode != ModeKeys.GLOBAL:
+            self.mode_steps[ModeKeys.GLOBAL] = self.step
+        self._collections_to_save_for_step = None
+
+    def _wants(self, collection: str) -> bool:
+        return (
+            not self._idle
+            and self.mode == ModeKeys.TRAIN
+            and self.writer is not None
+            and bool(self._is_collection_being_saved_for_step(collection))
+        )
+
+    def _keep(self, name: str, value: Tensor | np.ndarray) -> None:
+        """Save ``value`` once a step: a module may be called several times in it."""
+        if name not in self._done:
+            self._done.add(name)
+            self._save_for_tensor(name, value)
+
+    def _keep_samples(self) -> None:
+        if self._wants("samples"):
+            for name, parameter in self._parameters:
+                stride = max(1, parameter.numel() // SAMPLED)
+                flat = parameter.detach().flatten()[::stride][:SAMPLED]
+                # Two axes, for it is of a weight that has them.
+                self._keep(SAMPLE + name, flat.reshape(1, -1).float())
+        if self._facts and self._wants("data"):
+            for name, fact in self._facts.items():
+                self._keep(name, fact)
+
+    def _keep_outputs(self, _criterion: nn.Module, inputs: Any, _loss: Tensor) -> None:
+        if self._wants("head_outputs"):
+            self._keep("head_outputs", inputs[0][:OUTPUT_ROWS].detach().float())
+
+    def _keep_variance(self, module: nn.Module, inputs: Any) -> None:
+        if self._wants("relu_inputs"):
+            self._keep(f"{module._module_name}_relu_input_variance", inputs[0][:ROWS].detach().float().var())
+
+    def _keep_activity(self, module: nn.Module, _inputs: Any, outputs: Tensor) -> None:
+        if self._wants("relu_activity") and outputs.ndim > 1:
+            rows = outputs[:ROWS].detach()
+            axes = [axis for axis in range(rows.ndim) if axis != 1]
+            self._keep(f"{module._module_name}_relu_activity", 100.0 * (rows > 0).float().mean(dim=axes))
+
+    def _keep_inputs(self, module: nn.Module, inputs: Any) -> None:
+        if self._wants("activation_inputs"):
+            kind = _ACTIVATIONS[type(module)]
+            self._keep(f"{module._module_name}_{kind}_input_0", inputs[0][:ROWS].detach().float())
+
+
+def _spread(modules: list[nn.Module]) -> list[nn.Module]:
+    """At most LAYERS of ``modules``, evenly chosen, the first and the last among them."""
+    if len(modules) <= LAYERS:
+        return modules
+    return [modules[round(index * (len(modules) - 1) / (LAYERS - 1))] for index in range(LAYERS)]
+
+
+def _saved(need: Need) -> smd.SaveConfig:
+    training = SaveConfigMode(save_interval=need.interval, save_steps=list(range(need.first_steps)))
+    never = SaveConfigMode(save_interval=1, start_step=NEVER)
+    return smd.SaveConfig({mode: training if mode == ModeKeys.TRAIN else never for mode in ModeKeys})
