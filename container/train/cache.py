@@ -14,7 +14,6 @@ the job goes on alone.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -117,15 +116,16 @@ class Cache:
             with storage.told(folder):
                 _remove(partial)
                 partial.mkdir(parents=True)
-                if size > self._limit(0):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                limit = self._limit(0)
+            if size > limit:
+                raise StorageError(f"they take {size / 1e9:.1f} GB, and the cache has room for {limit / 1e9:.1f}")
             fill(partial)
             with storage.told(folder):
                 files = {p.name: (p.stat().st_size, _sealed(p, digested)) for p in sorted(partial.iterdir())}
                 storage.write_text(partial / _INDEX, json.dumps({"files": files}))
                 _remove(folder)
                 partial.replace(folder)
-        except StorageError as exc:
+        except (StorageError, OSError) as exc:
             self._console.warn(f"the {kind} are not kept for other jobs: {exc}")
             return None
         finally:
