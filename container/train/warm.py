@@ -59,8 +59,11 @@ def main(socket: Path) -> None:
     order = forks.ForkServer(listener, before=before, free=FREE).serve()
     if order is not None:
         import numpy as np
+        import torch
 
-        np.random.seed()  # as Python's own generator, this one would be another in each process
+        # Another in each process, as Python's own is; a job sets its own seeds anyway.
+        np.random.seed()
+        torch.default_generator.seed()
         runpy.run_path(order.argv[0], run_name="__main__")
 
 
