@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from container.common.hyperparameters import NAMES
 from container.common.metrics import metric_definitions
 from launcher.cli import tune
 from launcher.config import Tuning, load_preset, preset_names, tuning_config
 from launcher.config.presets import Preset, TuningPart
-from launcher.config.ranges import Choices, Numbers, preset_range, read_range
+from launcher.config.ranges import _KINDS, _TYPES, Choices, Numbers, preset_range, read_range
 from launcher.config.tuning import EARLY_STOPPING, OBJECTIVES, STRATEGIES, WARM_START_TYPES, natural_goal
 from launcher.config.tuning_words import TuneWords
 from launcher.config.words import Place, TrainWords
@@ -269,21 +268,10 @@ def test_there_are_no_more_metrics_than_aws_takes() -> None:
     assert len(metric_definitions()) <= 40
 
 
-def test_every_hyperparameter_can_be_tuned_by_a_list() -> None:
-    for name in NAMES:
-        values = {"Continuous": "0.2,0.3", "Integer": "40,50"}.get(_kind(name)) or _WORDS.get(name, "true,false")
-        assert isinstance(read_range(name, values), Choices), name
-
-
-# Values of what is neither a number nor a switch.
-_WORDS = {
-    "model": "resnet18,vgg16", "weights": "imagenet,none", "freeze": "backbone,none", "batchnorm": "train,frozen",
-    "resize": "crop,squash", "normalize": "imagenet,none", "augment": "none,flip", "class-weights": "none,balanced",
-    "optimizer": "sgd,adam", "schedule": "none,cosine", "workers": "auto,2", "precision": "fp32,int8",
-}  # fmt: skip
-
-
-def _kind(name: str) -> str:
-    from launcher.config.ranges import _KINDS, _TYPES
-
-    return _KINDS.get(_TYPES[name], "")
+def test_every_number_and_every_switch_can_be_tuned_by_a_list() -> None:
+    texts = {"Continuous": "0.2,0.3", "Integer": "40,50", "bool": "true,false"}
+    kinds = {name: _KINDS.get(written, written) for name, written in _TYPES.items()}
+    assert {"lr", "epochs", "grayscale"} <= {name for name, kind in kinds.items() if kind in texts}
+    for name, kind in kinds.items():
+        if kind in texts:
+            assert isinstance(read_range(name, texts[kind]), Choices), name
