@@ -14,7 +14,7 @@ def bake(names: list[str]) -> None:
 
     for name in names:
         weights = models.get_model_weights(name).DEFAULT
-        weights.get_state_dict(progress=False, check_hash=True)
+        weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         sys.stdout.write(f"baked {name}: {weights}\n")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 from torch import Tensor, nn
 
 from container.common.channels import WEIGHTS
 from container.common.errors import WeightsError, first_line
 from container.network import Design, Network, build
-from container.network.design import blank
+from container.network.design import architectures, blank
 from container.train import storage
 
 THREE_WAYS = (
@@ -20,6 +22,9 @@ THREE_WAYS = (
 )
 
 State = dict[str, Tensor]
+
+# resnet50-11ad3fa6.pth
+_DIGEST = re.compile(r"-([0-9a-f]{8,})\.")
 
 # Older torchvision files of DenseNet write norm.1 where the module is called norm1.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
@@ -47,23 +52,53 @@ def network_with_weights(design: Design, source: str, data: Path) -> tuple[Netwo
 def _imagenet(design: Design) -> nn.Module:
     import torchvision
 
-    blank_check = design.architecture in torchvision.models.list_models(module=torchvision.models)
-    if not blank_check:
+    if design.architecture not in architectures():
         blank(design.architecture)  # says what is wrong with the name
-    try:
-        net: nn.Module = torchvision.models.get_model(design.architecture, weights="DEFAULT")
-    except (URLError, OSError, RuntimeError, ValueError) as exc:
-        reason = first_line(getattr(exc, "reason", exc))
-        raise WeightsError(
-            f"ImageNet weights for {design.architecture} cannot be had ({reason}); {THREE_WAYS}."
-        ) from exc
-    size = getattr(net, "image_size", design.image_size)
+    weights = torchvision.models.get_model_weights(design.architecture).DEFAULT
+    # Position embeddings, and attention over a fixed grid, are of one size.
+    fixed = design.architecture.startswith(("vit_", "maxvit_"))
+    size = weights.meta["min_size"][0] if fixed else design.image_size
     if size != design.image_size:
         raise WeightsError(
             f"The ImageNet weights of {design.architecture} are for image-size {size}, not {design.image_size}; "
             f"set image-size={size}."
         )
+    try:
+        state = storage.load(_published(weights.url))
+        if design.architecture.startswith("densenet"):
+            state = _renamed(state)
+        net = blank(design.architecture, size)
+        net.load_state_dict(state)
+    except (URLError, OSError, RuntimeError, ValueError) as exc:
+        reason = first_line(getattr(exc, "reason", exc))
+        raise WeightsError(
+            f"ImageNet weights for {design.architecture} cannot be had ({reason}); {THREE_WAYS}."
+        ) from exc
     return net
+
+
+def _published(url: str) -> Path:
+    """torchvision's file, of torch's folder or downloaded into it; its name holds the start of its SHA-256."""
+    from torch import hub
+
+    path = Path(hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+    told = _DIGEST.search(path.name)
+    prefix = told.group(1) if told else ""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hub.download_url_to_file(url, str(path), prefix or None, progress=False)
+        return path
+    with path.open("rb") as file:
+        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(prefix):
+            raise WeightsError(
+                f"{path} is damaged: its SHA-256 does not begin with {prefix}, as its name says; delete the file, and "
+                "it is downloaded again."
+            )
+    return path
+
+
+def _renamed(state: State) -> State:
+    return {_OLD_DENSENET.sub(r"\1\2", str(k).removeprefix("module.")): v for k, v in state.items()}
 
 
 def _channel_file(folder: Path) -> Path:
@@ -97,7 +132,7 @@ def _read(path: Path) -> State:
             raw = raw[wrapper]
     if not isinstance(raw, dict) or not raw or not all(isinstance(v, Tensor) for v in raw.values()):
         raise WeightsError(f"{path} holds no state_dict; save one with torch.save(model.state_dict(), …).")
-    return {_OLD_DENSENET.sub(r"\1\2", str(k).removeprefix("module.")): v for k, v in raw.items()}
+    return _renamed(raw)
 
 
 def _load(network: Network, state: State, path: Path, design: Design) -> bool:
@@ -107,8 +142,11 @@ def _load(network: Network, state: State, path: Path, design: Design) -> bool:
     body = {k for k in own if not k.startswith(head)}
     wrong = [k for k in body if k in state and state[k].shape != own[k].shape]
     missing = [k for k in body if k not in state and not k.endswith("num_batches_tracked")]
-    original = set(blank(design.architecture, design.image_size).state_dict())
-    foreign = [k for k in state if k not in own and k not in original and not k.startswith(head)]
+    foreign = [k for k in state if k not in own and not k.startswith(head)]
+    if foreign:
+        # A second network is made only where there may be a reason to: layers that our head replaced are no strangers.
+        original = set(blank(design.architecture, design.image_size).state_dict())
+        foreign = [k for k in foreign if k not in original]
     if wrong or missing or foreign:
         examples = [f"{k} has another shape" for k in wrong] + [f"{k} is missing" for k in missing]
         examples += [f"{k} is unknown" for k in foreign]

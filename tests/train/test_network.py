@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -240,14 +244,62 @@ def test_imagenet_weights_without_a_network_fail_with_the_three_ways(
         weights.network_with_weights(design("squeezenet1_1"), "imagenet", tmp_path)
 
 
-def test_imagenet_weights_baked_into_torch_home_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import SqueezeNet1_1_Weights
+def baked(architecture: str, content: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch, **meta: object) -> Path:
+    """A file in torch's folder that torchvision is made to name as the architecture's ImageNet weights."""
+    monkeypatch.setenv("TORCH_HOME", str(folder))
+    path = folder / "hub" / "checkpoints" / f"{architecture}-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    published = SimpleNamespace(DEFAULT=SimpleNamespace(url=f"https://example.com/models/{path.name}", meta=meta))
+    monkeypatch.setattr("torchvision.models.get_model_weights", lambda _name: published)
+    return path
 
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    state = blank("squeezenet1_1").state_dict()
-    torch.save(state, folder / Path(SqueezeNet1_1_Weights.DEFAULT.url).name)
-    network, note = weights.network_with_weights(design("squeezenet1_1"), "imagenet", tmp_path)
+
+def saved(state: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("architecture", ["squeezenet1_1", "googlenet"])
+def test_imagenet_weights_baked_into_torch_home_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    state = blank(architecture).state_dict()
+    baked(architecture, saved(state), tmp_path, monkeypatch)
+    network, note = weights.network_with_weights(design(architecture), "imagenet", tmp_path)
     assert "ImageNet" in note
-    assert torch.equal(network.net.state_dict()["features.0.weight"], state["features.0.weight"])
+    name = next(iter(state))
+    assert torch.equal(network.net.state_dict()[name], state[name])
+
+
+def test_densenets_old_names_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = blank("densenet121").state_dict()
+    # As torchvision's file has them: written before batch normalization counted its batches.
+    names = [name for name in state if not name.endswith("num_batches_tracked")]
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name): state[name] for name in names}
+    assert old.keys() != set(names)
+    baked("densenet121", saved(old), tmp_path, monkeypatch)
+    network, _ = weights.network_with_weights(design("densenet121"), "imagenet", tmp_path)
+    name = "features.denseblock1.denselayer1.conv1.weight"
+    assert torch.equal(network.net.state_dict()[name], state[name])
+
+
+def test_a_damaged_imagenet_file_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = baked("squeezenet1_1", saved(blank("squeezenet1_1").state_dict()), tmp_path, monkeypatch)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(WeightsError, match=r"is damaged: its SHA-256 .* delete the file"):
+        weights.network_with_weights(design("squeezenet1_1"), "imagenet", tmp_path)
+
+
+def test_code_in_an_imagenet_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baked("squeezenet1_1", saved({"x": Path("a pickled object")}), tmp_path, monkeypatch)
+    with pytest.raises(WeightsError, match="cannot be had"):
+        weights.network_with_weights(design("squeezenet1_1"), "imagenet", tmp_path)
+
+
+def test_imagenet_weights_of_another_size_say_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baked("vit_b_16", b"", tmp_path, monkeypatch, min_size=(224, 224))
+    other = Design(architecture="vit_b_16", class_count=5, image_size=256)
+    with pytest.raises(WeightsError, match="are for image-size 224, not 256; set image-size=224"):
+        weights.network_with_weights(other, "imagenet", tmp_path)
