@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_a_warm_start_from_a_search_that_does_not_fit_is_refused(
 
 
 def test_a_search_that_runs_still_is_no_parent(
-    client: LocalSageMaker, search: Make, over: AtEnd, tmp_path: Any
+    client: LocalSageMaker, search: Make, over: AtEnd, tmp_path: Path
 ) -> None:
     client.create_hyper_parameter_tuning_job(**search("parent", jobs=1, static={"gate": str(tmp_path / "gate")}))
     with pytest.raises(ClientError, match="needs one that has ended"):
