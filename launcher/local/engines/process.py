@@ -134,7 +134,6 @@ class ProcessEngine:
             **clean_environment(os.environ),
             "PYTHONPATH": str(self._settings.checkout),
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
             BASE_VARIABLE: str(folder),
             # As with a container, GPUs are seen when they were asked for.
