@@ -29,7 +29,9 @@ from container.common.parsers import (
     integer,
     one_of,
     real,
+    rules_to_stop_on,
     sizes,
+    watching_rules,
     weights_by_class,
     word,
 )
@@ -229,7 +231,27 @@ class Hyperparameters:
         False, boolean, "Attach the smdebug hook although no debughookconfig.json is there.", "debug", "true | false"
     )
     debug_save_interval: int = _spec(
-        50, integer(1), "Steps between saved tensors when debug-hook sets the hook up.", "debug", ">= 1"
+        50,
+        integer(1),
+        "Steps between saved tensors when debug-hook sets the hook up; for the rules, between saved weights and "
+        "gradients, at most.",
+        "debug",
+        ">= 1",
+    )
+    rules: str = _spec(
+        "auto",
+        watching_rules,
+        "Rules that watch the training, by SageMaker Debugger's names; auto is default, and none in a tuning job's "
+        "trainings.",
+        "debug",
+        "auto | default | none | names | JSON with parameters",
+    )
+    stop_on_rules: str = _spec(
+        "",
+        rules_to_stop_on,
+        "Rules that end the job early when they find an issue; the best epoch is kept and exported.",
+        "debug",
+        "all | names",
     )
 
     def strings(self) -> dict[str, str]:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from container.common import rules
+
 Parser = Callable[[str], Any]
 _Number = TypeVar("_Number", int, float)
 
@@ -90,6 +92,21 @@ def weights_by_class(text: str) -> str | dict[str, float]:
         return {str(name): real(0.0)(str(weight)) for name, weight in weights.items()}
     except ValueError as exc:
         raise ValueError('none, balanced, or a JSON object such as {"ants": 2, "bees": 1} is expected') from exc
+
+
+def watching_rules(text: str) -> str:
+    """auto, or what ``container.common.rules.parse`` reads; as it is."""
+    if text.lower() == "auto":
+        return "auto"
+    rules.parse(text)
+    return text
+
+
+def rules_to_stop_on(text: str) -> str:
+    """all, or rules' names between commas; as they are."""
+    if text.lower() == "all":
+        return "all"
+    return ",".join(one.rule for one in rules.parse(text))
 
 
 def word(pattern: str, what: str) -> Parser:

@@ -40,6 +40,8 @@ class TrainingState:
     best_loss: float = float("inf")
     best_model: dict[str, Tensor] = field(default_factory=dict)
     finished: bool = False
+    # The rule that ended the training early, and why.
+    stopped_by: str = ""
 
 
 class Checkpoints:

@@ -34,6 +34,7 @@ from container.train.features import FeatureStore, backbone_digest
 from container.train.freezing import Freeze
 from container.train.loop import EVALUATION_BATCH, Surroundings, Trainee, fit
 from container.train.paths import Paths
+from container.train.rules import facts
 from container.train.sources import FeatureSource, ImageSource, Source
 from container.train.stopping import StopSignal
 from container.train.weights import network_with_weights
@@ -105,7 +106,8 @@ def _run(  # noqa: PLR0917
 
     weights = preparation.class_weights(h, images[TRAIN], dataset.classes)
     criterion = optim.CrossEntropyLoss(weights, h.label_smoothing)
-    watcher = hook.watcher(paths, h) if world.first else hook.NoWatcher()
+    watcher = hook.watcher(paths, h, console) if world.first else hook.NoWatcher()
+    watcher.describe(lambda: facts.of(images[TRAIN], len(dataset.classes), weights, mean=mean, std=std))
     watcher.watch(trainee.module, criterion)
     around = Surroundings(
         hyperparameters=h,
@@ -154,6 +156,7 @@ def _run(  # noqa: PLR0917
         "seconds": round(time.monotonic() - started, 2),
     }
     outputs.write_json(paths.metrics, found | exported)
+    watcher.conclude()
     console.say(f"done in {time.monotonic() - started:.1f} s: the model is in {paths.model}")
 
 
@@ -270,6 +273,8 @@ def _identity(  # noqa: PLR0917
         "checkpoint-every",
         "debug-hook",
         "debug-save-interval",
+        "rules",
+        "stop-on-rules",
         "compile",
         "max-bad-images",
     }
@@ -330,6 +335,7 @@ def _outputs(
     return {
         "history": state.history,
         "best_epoch": state.best_epoch + 1,
+        "stopped_by": state.stopped_by or None,
         "tables_of": TEST if TEST in results else VALIDATION,
         "images": {name: len(part) for name, part in images.items()},
         "bad_files": {

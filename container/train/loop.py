@@ -72,12 +72,20 @@ def fit(
     around.watcher.begin(
         trained=state.epoch * steps + state.step,
         evaluated=state.epoch * math.ceil((share.stop - share.start) / EVALUATION_BATCH),
+        total=h.epochs * steps,
+        an_epoch=steps,
     )
     while state.epoch < h.epochs and not state.finished:
         try:
             _epoch(trainee, train, criterion, optimizer, state=state, steps=steps, around=around)
+            if state.stopped_by and state.best_model:
+                # What came after the best epoch is what the rule is about.
+                state.finished = True
+                _save(trainee, optimizer, state, around)
+                break
             around.watcher.evaluating()
             result = _evaluate(trainee.module, validation, around)
+            around.watcher.evaluated(result)
         except JobStopped:
             _save(trainee, optimizer, state, around)
             around.console.say(f"the checkpoint is written: {state.step} steps of epoch {state.epoch + 1} are done")
@@ -145,6 +153,10 @@ def _epoch(
         if _asked_to_stop(state.step, around):
             state.sums = tally.sums()
             raise JobStopped
+        state.stopped_by = _ruled_out(state, around)
+        if state.stopped_by:
+            around.console.say(state.stopped_by)
+            break
         chunk = chunks[state.step]
         share = world.share(len(chunk))
         rows = chunk[share]
@@ -184,6 +196,19 @@ def _asked_to_stop(step: int, around: Surroundings) -> bool:
     return step % STEPS_BETWEEN_STOP_CHECKS == 0 and around.world.any(around.stop.raised)
 
 
+def _ruled_out(state: TrainingState, around: Surroundings) -> str:
+    """What a rule that is to stop the training has found; nothing where there would be no epoch to keep."""
+    if not around.hyperparameters.stop_on_rules or (state.step == 0 and not state.best_model):
+        return ""
+    reason = around.watcher.reason_to_stop() or ""
+    if around.world.size == 1:
+        return reason
+    # The first process alone has rules; all must stop at the same step.
+    if state.step % STEPS_BETWEEN_STOP_CHECKS or not around.world.any(bool(reason)):
+        return ""
+    return reason or "stopped by a rule"
+
+
 def _evaluate(module: nn.Module, source: Source, around: Surroundings) -> Evaluation:
     around.world.average_buffers(module)
     return evaluate(
@@ -221,7 +246,9 @@ def _close_epoch(module: nn.Module, state: TrainingState, result: Evaluation, ar
         state.best_model = {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
     patience = around.hyperparameters.early_stopping_patience
     state.finished = patience > 0 and state.epoch - state.best_epoch >= patience
-    if state.finished:
+    if state.stopped_by:
+        state.finished = True
+    elif state.finished:
         around.console.say(
             f"stopping early: no lower validation loss for {patience} epochs; the best was epoch {state.best_epoch + 1}"
         )

@@ -36,6 +36,8 @@ QUICK: dict[str, str] = {
     "precision": "fp32",
     # bf16 rounds differently from machine to machine.
     "amp": "false",
+    # They take half a dozen seconds of imports; test_watching has them.
+    "rules": "none",
 }
 
 

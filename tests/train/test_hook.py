@@ -178,7 +178,7 @@ def test_the_environments_path_is_followed(jobs: Jobs, tmp_path: Path, monkeypat
 def test_a_hook_that_cannot_be_made_is_one_sentence(jobs: Jobs, text: str) -> None:
     (jobs.paths().config / "debughookconfig.json").write_text(text)
     with pytest.raises(ContainerError, match=r"debugger hook cannot be made from .*debughookconfig\.json .*leave it"):
-        hook.watcher(jobs.paths(), quick())
+        hook.watcher(jobs.paths(), quick(), Console(silent=True))
 
 
 def test_nothing_of_smdebug_is_loaded_when_nobody_asks(tmp_path: Path) -> None:
@@ -186,7 +186,8 @@ def test_nothing_of_smdebug_is_loaded_when_nobody_asks(tmp_path: Path) -> None:
         "import sys\nfrom pathlib import Path\nfrom container.train import hook\n"
         "from container.train.paths import Paths\n"
         "from container.common.hyperparameters import parse\n"
-        "w = hook.watcher(Paths(Path(sys.argv[1])), parse({}))\n"
+        "from container.train.console import Console\n"
+        "w = hook.watcher(Paths(Path(sys.argv[1])), parse({'rules': 'none'}), Console())\n"
         "print(type(w).__name__, [m for m in sys.modules if m.startswith('smdebug')])"
     )
     done = subprocess.run(

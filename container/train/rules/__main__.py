@@ -1,6 +1,6 @@
 """python -m container.train.rules FOLDER [--rules …] [--json]: rules over tensors that smdebug has written.
 
-With --live, as a training job starts it: beside the training until that ends, at the lowest priority.
+With --live PID, as a training job starts it: beside that process until training ends, at the lowest priority.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,26 +30,38 @@ def main(arguments: list[str] | None = None) -> int:
         configurations = parse(given.rules)
     except ValueError as exc:
         return _failed(f"--rules cannot be {given.rules!r}: {first_line(exc)}.")
-    if not given.live and not (given.folder / "collections").is_dir():
+    if given.live is None and not (given.folder / "collections").is_dir():
         return _failed(f"There are no tensors in {given.folder}; name the folder that smdebug has written to.")
-    if given.live:
+    if given.live is not None:
         os.nice(LOWEST_PRIORITY)
-    board = Board(
-        [Verdict(one.rule, one.parameters) for one in configurations],
-        path=given.out,
-        say=(lambda line: print(line, flush=True)) if given.live else None,  # noqa: T201
-    )
+    stalled = {
+        one.rule
+        for one in configurations
+        if one.rule == "StalledTrainingRule"
+        and (given.stop_stalled or str(one.parameters.get("stop_training_on_fire", "")).lower() == "true")
+    }
+
+    def stop(rule: str) -> None:
+        if rule in stalled and os.getppid() == given.live:
+            # As SageMaker's StopTrainingJob begins: the job writes a checkpoint if it still can.
+            os.kill(given.live, signal.SIGTERM)
+
+    def say(line: str) -> None:
+        if given.live is not None:
+            print(line, flush=True)  # noqa: T201
+
+    verdicts = [Verdict(one.rule, one.parameters) for one in configurations]
+    board = Board(verdicts, path=given.out, say=say, on_issues=stop)
     from container.train.rules.runner import Runner
 
-    parent = os.getppid()
     Runner(
         given.folder,
         configurations,
         board,
         # A training that dies says nothing in the folder.
-        over=(lambda: os.getppid() != parent) if given.live else (lambda: True),
+        over=lambda: os.getppid() != given.live,
     ).run()
-    if not given.live:
+    if given.live is None:
         print(json.dumps(board.to_json(), indent=2, ensure_ascii=False) if given.json else table(board))  # noqa: T201
     return 0
 
@@ -75,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rules", default="default", help="default, names between commas, or JSON with parameters")
     parser.add_argument("--json", action="store_true", help="print what rules.json holds")
     parser.add_argument("--out", type=Path, help="keep rules.json here, up to date")
-    parser.add_argument("--live", action="store_true", help="beside a training: wait for tensors until it ends")
+    parser.add_argument("--live", type=int, metavar="PID", help="wait for tensors until training ends in our parent")
+    parser.add_argument("--stop-stalled", action="store_true", help="stop the training when it stalls")
     return parser
 
 

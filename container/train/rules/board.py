@@ -53,9 +53,10 @@ class Board:
         *,
         path: Path | None = None,
         say: Callable[[str], None] | None = None,
+        on_issues: Callable[[str], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._path, self._say, self._now = path, say, now
+        self._path, self._say, self._on_issues, self._now = path, say, on_issues, now
         self.verdicts = {verdict.rule: verdict for verdict in verdicts}
         for verdict in verdicts:
             verdict.modified = self._time()
@@ -76,6 +77,7 @@ class Board:
             f"at step {first.step} of {first.mode}, {first.tensor or 'no tensor'}: {first.advice}",
             [one.to_json() for one in found[:KEPT_FINDINGS]],
         )
+        self._on_issues(rule)
 
     def fine(self, rule: str) -> None:
         """``rule`` has seen everything and has nothing to say."""

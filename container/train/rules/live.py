@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from container.common.errors import first_line
 from container.train import storage
@@ -19,6 +18,8 @@ from container.train.rules import board
 from container.train.rules.findings import ERROR, IN_PROGRESS, ISSUES
 
 SECONDS_BETWEEN_LOOKS = 1.0
+
+STALLED = "StalledTrainingRule"
 
 _ROOT = Path(__file__).parents[3]
 
@@ -43,15 +44,21 @@ class LiveRules:
         self._stop_on = {word.strip().lower() for word in stop_on.split(",") if word.strip()}
         self._process: subprocess.Popen[bytes] | None = None
         self._looked, self._changed = float("-inf"), 0
+        self._reason: str | None = None
 
     def start(self) -> str | None:
         """Start the process; why it cannot be started, or None."""
         self._path.unlink(missing_ok=True)
-        command = [sys.executable, "-W", "ignore", "-m", "container.train.rules", str(self._folder), "--live"]
+        command = [sys.executable, "-W", "ignore", "-m", "container.train.rules", str(self._folder)]
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
             self._process = subprocess.Popen(
-                [*command, "--out", str(self._path), "--rules", self._rules],
+                [
+                    *command,
+                    *("--live", str(os.getpid()), "--out", str(self._path), "--rules", self._rules),
+                    # A training that has stalled does not look into rules.json.
+                    *(["--stop-stalled"] if self._stop_on & {"all", STALLED.lower()} else []),
+                ],
                 env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
             )
@@ -62,8 +69,8 @@ class LiveRules:
     def reason_to_stop(self) -> str | None:
         """What a rule that is to stop the training has found; looked for once a second at most."""
         now = self._clock()
-        if not self._stop_on or now - self._looked < SECONDS_BETWEEN_LOOKS:
-            return None
+        if self._reason or not self._stop_on or now - self._looked < SECONDS_BETWEEN_LOOKS:
+            return self._reason
         self._looked = now
         try:
             changed = self._path.stat().st_mtime_ns
@@ -75,32 +82,32 @@ class LiveRules:
         for entry in board.read(self._path):
             name = str(entry["RuleConfigurationName"])
             if entry["RuleEvaluationStatus"] == ISSUES and {"all", name.lower()} & self._stop_on:
-                return f"stopped by rule {name}: {entry['findings'][0]['advice']}"
-        return None
+                self._reason = f"stopped by rule {name}: {entry['findings'][0]['advice']}"
+                break
+        return self._reason
 
-    def finish(self, seconds: float) -> list[dict[str, Any]]:
-        """What came of it: waited for so many seconds at most, once the hook has said that training has ended."""
-        if self._process is not None:
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        return self._settled()
+    def finish(self, seconds: float) -> str | None:
+        """Wait so many seconds at most, once the hook has said that training has ended; what went wrong, or None.
 
-    def kill(self) -> None:
-        """End the process now: the job fails, or is stopped."""
-        if self._process is not None:
+        Nothing is in progress in rules.json after that.
+        """
+        if self._process is None:
+            return None
+        trouble = None
+        try:
+            if self._process.wait(seconds):
+                trouble = f"the process that evaluates the rules ended with status {self._process.returncode}"
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            self._settled()
+            trouble = f"the rules were not done {seconds:g} seconds after the training; they are Errors in rules.json"
+        self._settle()
+        return trouble
 
-    def _settled(self) -> list[dict[str, Any]]:
-        """rules.json, in which nothing is in progress any more."""
+    def _settle(self) -> None:
         entries = board.read(self._path)
         left = [entry for entry in entries if entry["RuleEvaluationStatus"] == IN_PROGRESS]
         for entry in left:
             entry |= {"RuleEvaluationStatus": ERROR, "StatusDetails": "the job ended before this rule had seen all"}
         if left:
             storage.write_text(self._path, board.dumps(entries))
-        return entries

@@ -29,8 +29,9 @@ VARIANCE = "relu_input_variance$"
 # A loss converges unless it stands still to half a percent, grows by half, or begins at five times chance.
 STILL, GROWN, FAR_OFF = 0.005, 1.5, 5.0
 
-# Between the 5th and the 95th percentile of a normal distribution lie so many standard deviations.
-NORMAL_RANGE = 3.29
+# Between the 5th and the 95th percentile of a normal distribution around 0 lie so many standard deviations, and
+# so many times the mean of its absolute values.
+DEVIATIONS, ABSOLUTES = 3.29, 4.12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,9 @@ class PoorWeightInitialization(TensorRule[Parameters]):
             if gradient is not None and gradient.size > 1:
                 yield spread(gradient)
             elif gradient is None and (deviation := step.reduction(name, "std")) is not None:
-                yield NORMAL_RANGE * deviation
+                yield DEVIATIONS * deviation
+            elif gradient is None and (mean := step.reduction(name, "mean", absolute=True)) is not None:
+                yield ABSOLUTES * mean
 
     def _judge(self, step: Step) -> Iterator[Finding]:
         p = self.parameters

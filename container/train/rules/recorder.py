@@ -8,7 +8,8 @@ recorder.attach(module, criterion, probes=True)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import smdebug.pytorch as smd
@@ -16,8 +17,11 @@ from smdebug.core.modes import ModeKeys
 from smdebug.core.save_config import SaveConfigMode
 from torch import Tensor, nn
 
+from container.common.errors import first_line
 from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, Need, intervals, needs
 from container.train.rules.weight_tensors import SAMPLE
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 # A step no training comes to.
 NEVER = ONCE
@@ -25,10 +29,31 @@ NEVER = ONCE
 _ACTIVATIONS = {nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 
 
+def _harmless(method: Method) -> Method:
+    """``method``, after whose failure a hook that nobody asked for saves no more and lets training go on."""
+
+    @wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.broken:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as exc:
+            # Whatever it is (a full disk, a tensor smdebug cannot take): the training is worth more.
+            if not self._planned:
+                raise
+            self.broken, self._idle = f"{type(exc).__name__}: {first_line(exc)}", True
+            return None
+
+    return cast(Method, guarded)
+
+
 class Recorder(smd.Hook):  # type: ignore[misc]
     """The hook. Without ``plan`` it saves what its constructor or its JSON file says, as smdebug's own does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Why nothing is saved any more.
+        self.broken = ""
         self._idle = True
         self._planned = False
         self._parameters: list[tuple[str, nn.Parameter]] = []
@@ -68,6 +93,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             for activation in _spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
                 activation.register_forward_pre_hook(self._keep_inputs)
 
+    @_harmless
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
         """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
         self._done.clear()
@@ -82,6 +108,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         if self._planned and self.mode == ModeKeys.TRAIN and self.writer is not None:
             self._keep_samples()
 
+    @_harmless
     def forward_hook(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
         if not self._idle:
             super().forward_hook(module, inputs, outputs)
@@ -94,10 +121,19 @@ class Recorder(smd.Hook):  # type: ignore[misc]
 
         def back(gradient: Tensor) -> None:
             if not self._idle:
-                save(gradient)
+                self._call(save, gradient)
 
         return back
 
+    @_harmless
+    def _call(self, save: Callable[[Tensor], None], gradient: Tensor) -> None:
+        save(gradient)
+
+    @_harmless
+    def close(self) -> None:
+        super().close()
+
+    @_harmless
     def evaluated(self, loss: float, labels: np.ndarray, predictions: np.ndarray) -> None:
         """The result of the evaluation that has just been made, saved at its last step."""
         if not self.prepared_collections or self.step < 0:
@@ -156,20 +192,24 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             for name, fact in self._facts.items():
                 self._keep(name, fact)
 
+    @_harmless
     def _keep_outputs(self, _criterion: nn.Module, inputs: Any, _loss: Tensor) -> None:
         if self._wants("head_outputs"):
             self._keep("head_outputs", inputs[0][:OUTPUT_ROWS].detach().float())
 
+    @_harmless
     def _keep_variance(self, module: nn.Module, inputs: Any) -> None:
         if self._wants("relu_inputs"):
             self._keep(f"{module._module_name}_relu_input_variance", inputs[0][:ROWS].detach().float().var())
 
+    @_harmless
     def _keep_activity(self, module: nn.Module, _inputs: Any, outputs: Tensor) -> None:
         if self._wants("relu_activity") and outputs.ndim > 1:
             rows = outputs[:ROWS].detach()
             axes = [axis for axis in range(rows.ndim) if axis != 1]
             self._keep(f"{module._module_name}_relu_activity", 100.0 * (rows > 0).float().mean(dim=axes))
 
+    @_harmless
     def _keep_inputs(self, module: nn.Module, inputs: Any) -> None:
         if self._wants("activation_inputs"):
             kind = _ACTIVATIONS[type(module)]

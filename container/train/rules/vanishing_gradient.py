@@ -13,8 +13,8 @@ from container.train.rules.losses import loss_at
 from container.train.rules.rule import TensorRule, finding
 from container.train.rules.steps import Step
 
-# A loss this near 0 has no gradient left because there is nothing left to learn: convergence, not a fault.
-LEARNT = 0.01
+# A loss this near 0 has little gradient left because there is little left to learn: convergence, not a fault.
+LEARNT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def test_exploding_tensor_finds_infinity_in_values_and_in_reductions(recording: 
 
 def test_vanishing_gradient_passes_biases_and_what_is_learnt(recording: Recording) -> None:
     recording.step(gradient__a_bias=np.zeros(3), gradient__a_weight=np.ones(3), **loss(2.0))
-    recording.step(gradient__a_weight=np.zeros(3), **loss(0.001))
+    recording.step(gradient__a_weight=np.zeros(3), **loss(0.09))
     assert recording.evaluate("VanishingGradient").findings == []
     recording.step(reductions={("gradient/a_weight", "mean", True): 1e-9}, **loss(2.0))
     assert recording.evaluate("VanishingGradient").findings[0].tensor == "gradient/a_weight"
@@ -273,6 +273,13 @@ def test_poor_initialization_is_a_bad_scale_and_a_loss_that_does_not_converge(
         recording.step(
             relu1_input_0=RNG.normal(size=(8, 8)), relu2_input_0=0.01 * RNG.normal(size=(8, 8)), **loss(value)
         )
+    assert bool(recording.evaluate("PoorWeightInitialization").findings) is met
+
+
+@pytest.mark.parametrize(("size", "met"), [(0.0002, True), (0.0003, False)])
+def test_a_gradients_range_is_estimated_from_its_mean(recording: Recording, size: float, met: bool) -> None:
+    for _ in range(10):
+        recording.step(reductions={("gradient/a_weight", "mean", True): size}, **loss(2.3))
     assert bool(recording.evaluate("PoorWeightInitialization").findings) is met
 
 

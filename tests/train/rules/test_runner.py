@@ -140,7 +140,9 @@ def command(folder: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
 def test_live_rules_speak_while_training_goes_on(recording: Recording, tmp_path: Path) -> None:
     recording.step(**loss(1.0))
     out = tmp_path / "rules.json"
-    with command(recording.folder, "--live", "--out", str(out), "--rules", "ExplodingTensor,AllZero") as process:
+    with command(
+        recording.folder, "--live", str(os.getpid()), "--out", str(out), "--rules", "ExplodingTensor,AllZero"
+    ) as process:
         try:
             recording.step(Net_weight=np.array([np.nan]))
             assert process.stdout is not None
@@ -164,6 +166,34 @@ def test_a_finished_folder_is_told_as_a_table_or_json(recording: Recording) -> N
     assert rows["VanishingGradient"] == rows["AllZero"] == ISSUES and rows["Overfit"] == NO_ISSUES
     (entry,) = json.loads(lists.communicate(timeout=60)[0])
     assert entry["findings"][0]["tensor"] == "gradient/a_weight"
+
+
+@pytest.mark.parametrize("how", ["--stop-stalled", "stop_training_on_fire"])
+def test_a_stalled_training_is_stopped_when_asked(recording: Recording, how: str) -> None:
+    recording.step(**loss(1.0))
+    parameters: dict[str, Any] = {"threshold": 1} | ({how: "True"} if not how.startswith("-") else {})
+    rules = ["--rules", json.dumps({"StalledTrainingRule": parameters}), *([how] if how.startswith("-") else [])]
+    # The training: it starts the rules as its child, and then does nothing.
+    code = (
+        "import os, subprocess, sys, time\n"
+        "rules = subprocess.Popen([sys.executable, '-W', 'ignore', '-m', 'container.train.rules', *sys.argv[1:],"
+        " '--live', str(os.getpid())])\n"
+        "time.sleep(60)"
+    )
+    training = subprocess.Popen(
+        [sys.executable, "-c", code, str(recording.folder), *rules], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    text, _ = training.communicate(timeout=60)
+    assert training.returncode == -signal.SIGTERM
+    assert "StalledTrainingRule IssuesFound" in text
+
+
+def test_live_rules_end_with_the_training_they_watch(recording: Recording, tmp_path: Path) -> None:
+    recording.step(**loss(1.0))
+    # No process of that number is the parent: it has ended.
+    process = command(recording.folder, "--live", "999999999", "--rules", "AllZero")
+    text, errors = process.communicate(timeout=60)
+    assert (text, errors, process.returncode) == ("[rules] AllZero NoIssuesFound\n", "", 0)
 
 
 @pytest.mark.parametrize(("more", "expected"), [((), "no tensors in"), (("--rules", "Overfitting"), "Did you mean")])
