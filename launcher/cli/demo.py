@@ -33,9 +33,9 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     """
     import time
 
+    from container.common.durations import span
     from launcher.cli.console import say, suggest
     from launcher.config.words import endpoint_name
-    from launcher.durations import span
 
     began = time.monotonic()
     where = DoorWords(local=local, state=state, region=None, profile=None)

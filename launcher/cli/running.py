@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from container.common.durations import span
 from launcher.cli.console import on_terminal, print_json, public, say, stderr, suggest
 from launcher.cli.options import DoorWords
 from launcher.cli.watching import follow, let_go
-from launcher.durations import span
 from launcher.errors import INTERRUPTED
 from launcher.local.store import private_folder, write_private
 from launcher.verbs import endpoints, training

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
 from launcher.cli.options import DoorWords
 from launcher.cli.running import place_words, save_config
 from launcher.cli.trials import document, follow, headline
 from launcher.cli.watching import let_go
-from launcher.durations import span
 from launcher.errors import INTERRUPTED
 from launcher.verbs import training, tuning
 

@@ -24,9 +24,9 @@ def command(*, where: DoorWords, name: str | None, aws: bool, limit: int, trials
     """Show all searches, jobs and endpoints, or the one called NAME."""
     from dataclasses import replace
 
+    from container.common.durations import span
     from launcher.aws.presence import credentials_found
     from launcher.cli.console import print_json, print_table, say
-    from launcher.durations import span
     from launcher.verbs.listing import everything
 
     if name is not None:
@@ -103,7 +103,7 @@ def _search(door: Door, name: str) -> None:
 
 
 def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
-    from launcher.durations import span
+    from container.common.durations import span
     from launcher.verbs.training import metrics
 
     status = description.get("EndpointStatus") or description["TrainingJobStatus"]

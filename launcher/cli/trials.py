@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from container.common.durations import span
 from launcher.cli.console import on_terminal, say, stderr
-from launcher.durations import span
 from launcher.verbs.tuning import Look, Trial, objective_of
 
 if TYPE_CHECKING:

@@ -1,5 +1,4 @@
-"""Reports: one HTML page that needs no network, from SageMaker's own answers.
+"""The report on a hyperparameter search: one HTML page that needs no network, from SageMaker's own answers.
 
-`svg`, `scales` and `charts` know nothing of searches and import the standard library alone; `page` and
-`templates/base.html.j2` are what every report looks like; `search` is the report on a hyperparameter search.
+What reports look like is `container.common.charts`, which the report on a training shares.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launcher.report.scales import Category
+from container.common.charts.scales import Category
 from launcher.report.trials import Parameter, Trial
 
 # With fewer, a forest of trees says more about its seed than about the hyperparameters.

@@ -9,14 +9,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from launcher.report import charts
-from launcher.report.charts import SHADES, Axis, Mark, Point, Strand
+from container.common.charts import plots
+from container.common.charts.page import render
+from container.common.charts.plots import SHADES, Axis, Mark, Point, Strand
+from container.common.charts.scales import EMPTY, Category, Linear, Scale, around
+from container.common.charts.svg import Svg
 from launcher.report.importance import importances
-from launcher.report.page import render
-from launcher.report.scales import EMPTY, Category, Linear, Scale, around
-from launcher.report.svg import Svg
 from launcher.report.trials import Answer, Parameter, Search, Trial, read
+
+_TEMPLATE = Path(__file__).parent / "templates" / "search.html.j2"
 
 _MARKS: dict[str, Mark] = {"completed": "dot", "failed": "cross"}
 # Time is shown in the largest unit of which there are at least two.
@@ -60,7 +63,7 @@ def page(
     shares = importances(found.parameters, found.trials)
     billable = [trial.billable for trial in found.trials if trial.billable is not None]
     return render(
-        "search.html.j2",
+        _TEMPLATE,
         search=found,
         place=place,
         made=f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
@@ -151,8 +154,8 @@ def _progress(search: Search) -> list[Figure]:
 
 
 def _both(title: str, points: Sequence[Point], x: Axis, y: Axis, search: Search) -> Figure:
-    wide = charts.scatter(points, x, y, size=_PROGRESS, steps=True, maximize=search.maximize)
-    return Figure(title, wide, charts.scatter(points, x, y, steps=True, maximize=search.maximize))
+    wide = plots.scatter(points, x, y, size=_PROGRESS, steps=True, maximize=search.maximize)
+    return Figure(title, wide, plots.scatter(points, x, y, steps=True, maximize=search.maximize))
 
 
 def _against(search: Search, parameter: Parameter) -> Figure:
@@ -164,8 +167,8 @@ def _against(search: Search, parameter: Parameter) -> Figure:
     ]
     scale: Scale = parameter.scale
     if isinstance(scale, Category):
-        points, scale = charts.spread(points, scale), charts.Spread(scale)
-    return Figure(parameter.name, charts.scatter(points, Axis(label=parameter.name, scale=scale), _objective(search)))
+        points, scale = plots.spread(points, scale), plots.Spread(scale)
+    return Figure(parameter.name, plots.scatter(points, Axis(label=parameter.name, scale=scale), _objective(search)))
 
 
 def _parallel(search: Search) -> Figure | None:
@@ -184,7 +187,7 @@ def _parallel(search: Search) -> Figure | None:
         for trial in search.trials
         if _shown(trial)
     ]
-    return Figure("", charts.parallel(axes, strands), charts.parallel_level(axes, strands))
+    return Figure("", plots.parallel(axes, strands), plots.parallel_level(axes, strands))
 
 
 def _shades(search: Search) -> dict[int, int]:

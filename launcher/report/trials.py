@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from container.common.charts.scales import EMPTY, Category, Linear, Logarithmic, ReverseLogarithmic, Scale
 from launcher.local.tuning.scales import LOGARITHMIC, REVERSE, scale_of
-from launcher.report.scales import EMPTY, Category, Linear, Logarithmic, ReverseLogarithmic, Scale
 
 Answer = Mapping[str, Any]
 State = Literal["completed", "early stopped", "stopped", "out of time", "failed", "running"]

@@ -17,14 +17,14 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
+from container.common.charts import plots
+from container.common.charts.scales import Category, Linear, Logarithmic, ReverseLogarithmic, around
+from container.common.charts.svg import element, shortened
 from launcher.cli.root import root
 from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound
-from launcher.report import charts
 from launcher.report.importance import FEWEST, importances
-from launcher.report.scales import Category, Linear, Logarithmic, ReverseLogarithmic, around
 from launcher.report.search import page
-from launcher.report.svg import element, shortened
 from launcher.report.trials import read
 from launcher.verbs import report
 
@@ -263,13 +263,13 @@ def test_a_better_trial_of_a_parent_is_named() -> None:
 
 
 def test_words_on_an_axis_of_many_values_do_not_overlap() -> None:
-    axes = [charts.Axis(label="x", scale=Category([f"word {n}" for n in range(30)]))] * 2
-    ticks = re.findall(r'y="([0-9.]+)" class="tick over"', charts.parallel(axes, []))
+    axes = [plots.Axis(label="x", scale=Category([f"word {n}" for n in range(30)]))] * 2
+    ticks = re.findall(r'y="([0-9.]+)" class="tick over"', plots.parallel(axes, []))
     heights = sorted(float(y) for y in ticks)
     assert len(ticks) > 20 and all(
         below - above >= 12.9 for above, below in zip(heights[::2], heights[2::2], strict=False)
     )
-    level = [float(x) for x in re.findall(r'x="([0-9.]+)" y="46" class="tick', charts.parallel_level(axes, []))]
+    level = [float(x) for x in re.findall(r'x="([0-9.]+)" y="46" class="tick', plots.parallel_level(axes, []))]
     assert 2 < len(level) < 30 and all(b - a > 30 for a, b in pairwise(level))
 
 
@@ -402,9 +402,9 @@ def test_a_loss_that_exploded_does_not_flatten_the_others() -> None:
 
 
 def test_the_best_so_far_never_gets_worse() -> None:
-    points = [charts.Point(x=x, y=y, mark="dot", title="") for x, y in enumerate((1.0, 3.0, 2.0, 4.0), start=1)]
-    axis = charts.Axis(label="trial", scale=Linear(1, 4)), charts.Axis(label="score", scale=Linear(0, 5))
-    drawn = charts.scatter(points, *axis, steps=True)
+    points = [plots.Point(x=x, y=y, mark="dot", title="") for x, y in enumerate((1.0, 3.0, 2.0, 4.0), start=1)]
+    axis = plots.Axis(label="trial", scale=Linear(1, 4)), plots.Axis(label="score", scale=Linear(0, 5))
+    drawn = plots.scatter(points, *axis, steps=True)
     (line,) = re.findall(r'd="M([^"]*)" class="so-far"', drawn)
     heights = [float(corner.split()[1]) for corner in line.split("L")]
     assert heights == sorted(heights, reverse=True) and len(set(heights)) == 3, "up is less in a picture"

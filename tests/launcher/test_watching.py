@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from container.common.durations import span
 from container.common.metrics import Progress, format_progress
 from launcher.cli.watching import LiveView, PlainView, follow, overall, summary
-from launcher.durations import span
 from launcher.verbs.training import Ended, Logged, Moved
 
 TRAINING = Progress(stage="train", done=30, total=60, round=2, rounds=3, rate=12.5, loss=0.4, accuracy=0.9)

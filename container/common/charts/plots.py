@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from launcher.report.scales import Category, Scale, Tick, Value
-from launcher.report.svg import Svg, element, path, shortened
+from container.common.charts.scales import Category, Scale, Tick, Value
+from container.common.charts.svg import Svg, element, path, shortened
 
 Mark = Literal["dot", "ring", "cross"]
 Point2D = tuple[float, float]

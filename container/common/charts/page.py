@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.durations import span
-from launcher.report.svg import Svg
+from container.common.charts.svg import Svg
+from container.common.durations import span
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(template: str, **facts: Any) -> str:
-    """The page of ``template`` (a name under templates/) with these facts."""
+def render(template: Path, **facts: Any) -> str:
+    """The page of ``template``, a file of the project, with these facts; a .css of its name is its style."""
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (_TEMPLATES / "page.css").read_text(encoding="utf-8").strip()
-    # Both are files of ours; whatever else a template shows is escaped.
-    return _environment().get_template(template).render(style=Svg(style), script=Svg(script), digest=digest, **facts)
+    own = template.with_name(template.name.removesuffix(".html.j2") + ".css")
+    if own.is_file():
+        style += "\n" + own.read_text(encoding="utf-8").strip()
+    # These are files of ours; whatever else a template shows is escaped.
+    page = _environment(template.parent).get_template(template.name)
+    return page.render(style=Svg(style), script=Svg(script), digest=digest, **facts)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader([folder, _TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
