@@ -162,6 +162,8 @@ class DebugHook:
 
     def close(self) -> None:
         self._hook.close()
+        if self._rules is not None:
+            self._rules.end()
         if self._hook.broken:
             self._console.warn(
                 f"no more tensors were saved after a fault of the debugger hook ({self._hook.broken}); the rules have "

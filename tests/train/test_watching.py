@@ -156,6 +156,13 @@ def test_sagemakers_tensors_are_looked_at_too(jobs: Jobs, tmp_path: Path) -> Non
     assert {one["RuleEvaluationStatus"] for one in rules_of(jobs).values()} <= {"NoIssuesFound", "IssuesFound"}
 
 
+def test_rules_end_under_sagemaker_where_smdebug_does_not_say_so(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINING_JOB_NAME", "job")
+    log = jobs.run(freeze="backbone", epochs="1", rules="AllZero")
+    assert not (jobs.paths().output / "debug" / "training_job_end.ts").exists()
+    assert rules_of(jobs)["AllZero"]["RuleEvaluationStatus"] == "NoIssuesFound" and "warning" not in log
+
+
 def test_a_hook_that_fails_harms_nothing(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     from container.train.rules.recorder import Recorder
 

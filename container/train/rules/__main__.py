@@ -1,6 +1,7 @@
 """python -m container.train.rules FOLDER [--rules …] [--json]: rules over tensors that smdebug has written.
 
-With --live PID, as a training job starts it: beside that process until training ends, at the lowest priority.
+With --live PID, as a training job starts it: beside that process, at the lowest priority, until it says in the
+folder that training has ended, closes our standard input, or is gone.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -58,12 +60,19 @@ def main(arguments: list[str] | None = None) -> int:
         given.folder,
         configurations,
         board,
-        # A training that dies says nothing in the folder.
-        over=lambda: os.getppid() != given.live,
+        over=lambda: given.live is None or _told_to_end(given.live),
     ).run()
     if given.live is None:
         print(json.dumps(board.to_json(), indent=2, ensure_ascii=False) if given.json else table(board))  # noqa: T201
     return 0
+
+
+def _told_to_end(training: int) -> bool:
+    """Whether ``training`` has closed our standard input, or is gone without a word."""
+    if os.getppid() != training:
+        return True
+    readable, _, _ = select.select([sys.stdin], [], [], 0)
+    return bool(readable) and not os.read(sys.stdin.fileno(), 1)
 
 
 def table(board: Board) -> str:

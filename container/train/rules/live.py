@@ -60,7 +60,8 @@ class LiveRules:
                     *(["--stop-stalled"] if self._stop_on & {"all", STALLED.lower()} else []),
                 ],
                 env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-                stdin=subprocess.DEVNULL,
+                # Closed to say that training has ended: smdebug does not write so under SageMaker.
+                stdin=subprocess.PIPE,
             )
         except OSError as exc:
             return f"the rules cannot be evaluated ({first_line(exc)}); training goes on without"
@@ -86,8 +87,13 @@ class LiveRules:
                 break
         return self._reason
 
+    def end(self) -> None:
+        """Tell the process that no more steps will come."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
     def finish(self, seconds: float) -> str | None:
-        """Wait so many seconds at most, once the hook has said that training has ended; what went wrong, or None.
+        """Wait so many seconds at most, after ``end``; what went wrong, or None.
 
         Nothing is in progress in rules.json after that.
         """

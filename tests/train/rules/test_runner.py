@@ -126,14 +126,14 @@ def test_the_state_is_kept_in_rules_json(recording: Recording, tmp_path: Path) -
     assert boards.read(tmp_path / "none.json") == []
 
 
-def command(folder: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
+def command(folder: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "container.train.rules", str(folder), *more],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -177,7 +177,7 @@ def test_a_stalled_training_is_stopped_when_asked(recording: Recording, how: str
     code = (
         "import os, subprocess, sys, time\n"
         "rules = subprocess.Popen([sys.executable, '-W', 'ignore', '-m', 'container.train.rules', *sys.argv[1:],"
-        " '--live', str(os.getpid())])\n"
+        " '--live', str(os.getpid())], stdin=subprocess.PIPE)\n"
         "time.sleep(60)"
     )
     training = subprocess.Popen(
@@ -186,6 +186,15 @@ def test_a_stalled_training_is_stopped_when_asked(recording: Recording, how: str
     text, _ = training.communicate(timeout=60)
     assert training.returncode == -signal.SIGTERM
     assert "StalledTrainingRule IssuesFound" in text
+
+
+def test_live_rules_end_when_their_input_is_closed(recording: Recording) -> None:
+    recording.step(**loss(1.0))
+    process = command(recording.folder, "--live", str(os.getpid()), "--rules", "AllZero")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    text, errors = process.communicate(timeout=60)  # closes it
+    assert (text, errors, process.returncode) == ("[rules] AllZero NoIssuesFound\n", "", 0)
 
 
 def test_live_rules_end_with_the_training_they_watch(recording: Recording, tmp_path: Path) -> None:
