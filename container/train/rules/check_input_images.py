@@ -1,4 +1,4 @@
-"""CheckInputImages: the network's input is not normalized to a mean near zero.
+"""CheckInputImages: the network's input is not normalized to a mean near zero, over all channels together.
 
 Parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in rules". Our hook saves
 once the mean and standard deviation of each channel of several hundred training images as the network sees
@@ -68,18 +68,19 @@ class CheckInputImages(TensorRule[Parameters]):
                     self._means = []
 
     def _judge(self, step: Step, name: str, means: Array) -> Iterator[Finding]:
-        for channel, mean in enumerate(means.mean(axis=0)):
-            if is_met(float(mean), self.parameters.threshold_mean):
-                yield finding(
-                    step,
-                    name,
-                    f"The input's mean in channel {channel} is {mean:.2f} and should be near 0; set normalize=dataset, "
-                    "or normalize=imagenet for pretrained weights and ordinary photographs.",
-                    mean=float(mean),
-                    channel=channel,
-                    images=len(means),
-                    threshold_mean=self.parameters.threshold_mean,
-                )
+        channels = means.mean(axis=0)
+        mean = float(channels.mean())
+        if is_met(mean, self.parameters.threshold_mean):
+            yield finding(
+                step,
+                name,
+                f"The mean of the input is {mean:.2f} and should be near 0; set normalize=dataset, or "
+                "normalize=imagenet for pretrained weights and ordinary photographs.",
+                mean=mean,
+                **{f"mean_of_channel_{index}": float(one) for index, one in enumerate(channels)},
+                images=len(means),
+                threshold_mean=self.parameters.threshold_mean,
+            )
 
     @staticmethod
     def _constant(step: Step) -> Iterator[Finding]:

@@ -247,7 +247,13 @@ def test_input_images_are_judged_once_there_are_enough(recording: Recording) -> 
         recording.step(normalize_output_0=np.full((100, 3, 2, 2), 0.45))
     assert recording.evaluate("CheckInputImages").findings == []
     recording.step(normalize_output_0=np.full((100, 3, 2, 2), 0.45))
-    assert [one.values["channel"] for one in recording.evaluate("CheckInputImages").findings] == [0, 1, 2]
+    (found,) = recording.evaluate("CheckInputImages").findings
+    assert found.values["mean"] == found.values["mean_of_channel_2"] == pytest.approx(0.45)
+
+
+def test_channels_on_both_sides_of_zero_are_normalized(recording: Recording) -> None:
+    recording.step(image_means=np.tile([0.25, 0.1, -0.25], (10, 1)), image_stds=np.ones((10, 3)))
+    assert recording.evaluate("CheckInputImages").findings == []
 
 
 def test_constant_images_are_told(recording: Recording) -> None:
