@@ -28,9 +28,11 @@ from container.common.parsers import (
     dropouts,
     integer,
     one_of,
+    profile_interval,
     real,
     rules_to_stop_on,
     sizes,
+    step_range,
     watching_rules,
     weights_by_class,
     word,
@@ -252,6 +254,21 @@ class Hyperparameters:
         "Rules that end the job early when they find an issue; the best epoch is kept and exported.",
         "debug",
         "all | names",
+    )
+    # profile
+    profile_interval_ms: int = _spec(
+        500,
+        profile_interval,
+        "Milliseconds between looks at the system for the job's profile; 0 for no profile at all.",
+        "profile",
+        "0 | 100 to 60000",
+    )
+    profile_steps: str = _spec(
+        "",
+        step_range,
+        "Training steps, counted from 0, that torch.profiler traces operator by operator; costs time and disk.",
+        "profile",
+        "START:END",
     )
 
     def strings(self) -> dict[str, str]:

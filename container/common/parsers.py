@@ -109,6 +109,30 @@ def rules_to_stop_on(text: str) -> str:
     return ",".join(one.rule for one in rules.parse(text))
 
 
+def profile_interval(text: str) -> int:
+    """Milliseconds between samples, as SageMaker Debugger bounds them; 0 is off."""
+    milliseconds: int = integer(0, 60000)(text)
+    if 0 < milliseconds < 100:
+        raise ValueError("it must be 0, or at least 100")
+    return milliseconds
+
+
+# A step of a large network is some thousand events of a trace.
+_MOST_TRACED_STEPS = 200
+
+
+def step_range(text: str) -> str:
+    """ "100:110" is the steps 100 to 109; "" is none."""
+    if not text:
+        return ""
+    start, _, end = text.partition(":")
+    if not (start.strip().isdigit() and end.strip().isdigit() and int(start) < int(end)):
+        raise ValueError("two whole numbers are expected, the first one smaller, such as 100:110")
+    if int(end) - int(start) > _MOST_TRACED_STEPS:
+        raise ValueError(f"at most {_MOST_TRACED_STEPS} steps can be traced")
+    return f"{int(start)}:{int(end)}"
+
+
 def word(pattern: str, what: str) -> Parser:
     def parse_one(text: str) -> str:
         if not re.fullmatch(pattern, text):

@@ -68,6 +68,9 @@ class Watcher(Protocol):
     def reason_to_stop(self) -> str | None:
         """What a rule that is to stop the training has found."""
 
+    def seconds(self) -> float:
+        """What looking has cost so far."""
+
     def close(self) -> None:
         """Write what is left, and look no more."""
 
@@ -92,6 +95,9 @@ class NoWatcher:
 
     def reason_to_stop(self) -> str | None:
         return None
+
+    def seconds(self) -> float:
+        return 0.0
 
     def close(self) -> None: ...
 
@@ -159,6 +165,9 @@ class DebugHook:
 
     def reason_to_stop(self) -> str | None:
         return None if self._rules is None else self._rules.reason_to_stop()
+
+    def seconds(self) -> float:
+        return self._hook.seconds
 
     def close(self) -> None:
         self._hook.close()

@@ -34,6 +34,8 @@ from container.train.features import FeatureStore, backbone_digest
 from container.train.freezing import Freeze
 from container.train.loop import EVALUATION_BATCH, Surroundings, Trainee, fit
 from container.train.paths import Paths
+from container.train.profile import profiler as profiling
+from container.train.profile.profiler import Profiler
 from container.train.rules import facts
 from container.train.sources import FeatureSource, ImageSource, Source
 from container.train.stopping import StopSignal
@@ -57,9 +59,11 @@ def run(
     if world.local_rank == 0:
         storage.sweep(paths.checkpoints, paths.output)
         shutil.rmtree(paths.scratch, ignore_errors=True)
+    profiler = profiling.of_job(paths, h, world, console)
     try:
-        _run(paths, h, world, console, stop, exporter)
+        _run(paths, h, world, console, stop, exporter, profiler)
     finally:
+        profiler.close()
         # Where the job fails or is stopped too. What other processes have mapped stays theirs.
         if world.local_rank == 0:
             shutil.rmtree(paths.scratch, ignore_errors=True)
@@ -72,6 +76,7 @@ def _run(  # noqa: PLR0917
     console: Console,
     stop: StopSignal,
     exporter: Callable[..., Manifest],
+    profiler: Profiler,
 ) -> None:
     started = time.monotonic()
     cache = Cache(paths.cache, console=console, stop=stop)
@@ -87,21 +92,28 @@ def _run(  # noqa: PLR0917
     _say_sizes(network, console)
 
     augmenter = Augmenter(h.augment, size=h.image_size, seed=h.seed, flip=h.flip)
-    images = preparation.decode_all(
-        dataset, margin=augmenter.needs_margin, h=h, paths=paths, cache=cache, world=world, console=console, stop=stop
-    )
-    mean, std = preparation.statistics(h, images[TRAIN], cache)
+    with profiler.phase("decode"):
+        images = preparation.decode_all(
+            dataset,
+            margin=augmenter.needs_margin,
+            h=h,
+            paths=paths,
+            cache=cache,
+            world=world,
+            console=console,
+            stop=stop,
+        )
+        mean, std = preparation.statistics(h, images[TRAIN], cache)
     design, network.normalize = replace(design, mean=mean, std=std), Normalize(mean, std)
     frozen = backbone_digest(network) if freeze.whole_backbone else None
 
     sources: dict[str, Source] = {name: ImageSource(part, augmenter, world.device) for name, part in images.items()}
     if frozen is not None and h.feature_cache:
         store = FeatureStore(network, frozen, h, paths, cache=cache, world=world, console=console, stop=stop)
-        sources = _features(store, images, sources, h, world)
+        with profiler.phase("features"):
+            sources = _features(store, images, sources, h, world)
         trainee = _head(network, world)
     else:
-        # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
-        network.to(world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trainee = _whole(network, freeze, h, world, console)
 
     weights = preparation.class_weights(h, images[TRAIN], dataset.classes)
@@ -116,17 +128,21 @@ def _run(  # noqa: PLR0917
         stop=stop,
         checkpoints=Checkpoints(paths.checkpoints, _identity(h, network, frozen, dataset.classes, images, world)),
         watcher=watcher,
+        profiler=profiler,
     )
+    profiler.clock.watch(watcher.seconds)
     try:
-        state = fit(trainee, sources[TRAIN], sources[VALIDATION], criterion.to(world.device), around)
+        with profiler.phase("train"):
+            state = fit(trainee, sources[TRAIN], sources[VALIDATION], criterion.to(world.device), around)
         watcher.evaluating()
-        results = {
-            name: evaluate(
-                trainee.module, source, world, amp=h.amp is True, batch=EVALUATION_BATCH, console=console, stop=stop
-            )
-            for name, source in sources.items()
-            if name != TRAIN
-        }
+        with profiler.phase("evaluate"):
+            results = {
+                name: evaluate(
+                    trainee.module, source, world, amp=h.amp is True, batch=EVALUATION_BATCH, console=console, stop=stop
+                )
+                for name, source in sources.items()
+                if name != TRAIN
+            }
     finally:
         # The export runs the network too, and is not to be watched.
         watcher.close()
@@ -138,17 +154,18 @@ def _run(  # noqa: PLR0917
     found = _outputs(paths, dataset.classes, images, state, results)
     # Before the export, which may fail: an hour's figures should not be lost with it.
     outputs.write_json(paths.metrics, found | {"metrics": metrics})
-    manifest = exporter(
-        network,
-        _manifest(design, h, dataset.classes, metrics),
-        preparation.proof(images, h),
-        paths.model,
-        precision=h.precision,
-        frozen=frozen,
-        cache=cache,
-        console=console,
-        stop=stop,
-    )
+    with profiler.phase("export"):
+        manifest = exporter(
+            network,
+            _manifest(design, h, dataset.classes, metrics),
+            preparation.proof(images, h),
+            paths.model,
+            precision=h.precision,
+            frozen=frozen,
+            cache=cache,
+            console=console,
+            stop=stop,
+        )
     exported = {
         "metrics": manifest.metrics,
         "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
@@ -169,6 +186,8 @@ def _check(h: Hyperparameters, console: Console) -> None:
     name, given = idle.get(h.optimizer, ("", False))
     if given:
         console.warn(f"{name} has no effect on optimizer={h.optimizer}")
+    if h.profile_steps and h.profile_interval_ms == 0:
+        console.warn("profile-steps has no effect with profile-interval-ms=0")
     if h.compile and h.freeze == "backbone" and h.feature_cache:
         console.warn("compile=true has no effect with freeze=backbone: the head alone is trained, on kept features")
 
@@ -222,6 +241,8 @@ def _say_sizes(network: Network, console: Console) -> None:
 
 
 def _whole(network: Network, freeze: Freeze, h: Hyperparameters, world: World, console: Console) -> Trainee:
+    # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
+    network.to(world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     forward: Callable[[torch.Tensor], torch.Tensor] = world.wrap(network)
     if h.compile and world.device.type == "cuda":
         forward = torch.compile(forward)
@@ -275,6 +296,8 @@ def _identity(  # noqa: PLR0917
         "debug-save-interval",
         "rules",
         "stop-on-rules",
+        "profile-interval-ms",
+        "profile-steps",
         "compile",
         "max-bad-images",
     }

@@ -20,6 +20,7 @@ from container.train.checkpoint import Checkpoints, TrainingState
 from container.train.console import Console, Meter
 from container.train.evaluate import Evaluation, evaluate
 from container.train.hook import Watcher
+from container.train.profile.profiler import Profiler
 from container.train.sources import Source
 from container.train.stopping import JobStopped, StopSignal
 from container.train.tally import FIELDS, Tally
@@ -50,6 +51,7 @@ class Surroundings:
     stop: StopSignal
     checkpoints: Checkpoints
     watcher: Watcher
+    profiler: Profiler
 
 
 def fit(
@@ -84,7 +86,8 @@ def fit(
                 _save(trainee, optimizer, state, around)
                 break
             around.watcher.evaluating()
-            result = _evaluate(trainee.module, validation, around)
+            with around.profiler.phase("validate"):
+                result = _evaluate(trainee.module, validation, around)
             around.watcher.evaluated(result)
         except JobStopped:
             _save(trainee, optimizer, state, around)
@@ -139,7 +142,7 @@ def _epoch(
     around: Surroundings,
 ) -> None:
     """The steps of one epoch that are left; ``state`` moves on with each of them."""
-    h, world = around.hyperparameters, around.world
+    h, world, clock = around.hyperparameters, around.world, around.profiler.clock
     around.watcher.training()
     trainee.train_mode()
     labels = train.labels.cpu()
@@ -157,6 +160,7 @@ def _epoch(
         if state.stopped_by:
             around.console.say(state.stopped_by)
             break
+        clock.begin()
         chunk = chunks[state.step]
         share = world.share(len(chunk))
         rows = chunk[share]
@@ -165,16 +169,21 @@ def _epoch(
         optim.set_learning_rate(optimizer, optim.learning_rate(h, state.epoch * steps + state.step, steps))
         inputs = train.take(rows, epoch=state.epoch, step=state.step, share=share, total=len(chunk))
         targets, weight = train.labels[rows.to(train.labels.device)], criterion.total(labels[chunk])
+        clock.lap("data")
         with torch.autocast(world.device.type, torch.bfloat16, enabled=h.amp is True):
             logits = _forward(trainee, inputs)
         loss = criterion(logits.float(), targets, weight)
+        clock.lap("forward")
         optimizer.zero_grad(set_to_none=True)
         # The processes' gradients are averaged, and the loss is this one's part of a sum.
         (loss * world.size).backward()
+        clock.lap("backward")
         optimizer.step()
+        clock.lap("optimizer")
         tally.add(loss.detach(), (logits.detach().argmax(dim=1) == targets).sum(), weight=weight, images=len(chunk))
         state.step += 1
         meter.add(len(chunk), now=tally.so_far)
+        clock.end()
     state.sums = tally.sums()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ def _harmless(method: Method) -> Method:
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.broken:
             return None
+        began = perf_counter()
         try:
             return method(self, *args, **kwargs)
         except Exception as exc:
@@ -44,6 +46,8 @@ def _harmless(method: Method) -> Method:
                 raise
             self.broken, self._idle = f"{type(exc).__name__}: {first_line(exc)}", True
             return None
+        finally:
+            self.seconds += perf_counter() - began
 
     return cast(Method, guarded)
 
@@ -54,6 +58,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Why nothing is saved any more.
         self.broken = ""
+        # What all of its work has cost so far.
+        self.seconds = 0.0
         self._idle = True
         self._planned = False
         self._parameters: list[tuple[str, nn.Parameter]] = []

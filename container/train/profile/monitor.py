@@ -1,0 +1,58 @@
+"""python -S -m container.train.profile.monitor ROOT NODE INTERVAL_MS PARENT: samples the system until PARENT ends.
+
+A process of its own, without torch and numpy: it shares no interpreter lock with the training, and cannot take it
+down. The kernel ends it with the process that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from container.train.profile import proc
+from container.train.profile.gpu import Gpus
+from container.train.profile.system_files import SystemFiles, events
+
+_PR_SET_PDEATHSIG = 1
+
+# A day of samples must not fill a disk: at each so many bytes the pace is halved.
+BYTES_AT_A_PACE = 32 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: 0 when the parent has ended, 1 with a sentence on stderr when nothing can be written."""
+    root, node, interval, parent = Path(arguments[0]), arguments[1], int(arguments[2]) / 1000, int(arguments[3])
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    files, gpus = SystemFiles(root, node), Gpus()
+    before, then = proc.read(), time.monotonic()
+    due, paces = then + interval, 1
+    # The parent may have ended before the kernel was asked to tell.
+    while os.getppid() == parent:
+        time.sleep(max(0.0, due - time.monotonic()))
+        now, at = proc.read(), time.monotonic()
+        try:
+            files.add(events(now, proc.usage(before, now, at - then), gpus.read()), time.time())
+        except OSError as exc:
+            sys.stderr.write(f"system metrics cannot be written to {root} ({exc.strerror})")
+            return 1
+        before, then = now, at
+        if files.written > paces * BYTES_AT_A_PACE:
+            paces, interval = paces + 1, 2 * interval
+        due = after(due, at, interval)
+    return 0
+
+
+def after(due: float, at: float, interval: float) -> float:
+    """When to sample next, having sampled ``at`` what was ``due``.
+
+    What was missed on a machine that is too busy is not made up for: rates over an instant mean nothing.
+    """
+    return due + interval if at < due + interval / 2 else at + interval
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
