@@ -21,6 +21,8 @@ os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
 os.environ["SMDEBUG_TRAINING_END_DELAY_REFRESH"] = "0"
 warnings.simplefilter("ignore")  # smdebug is older than what it stands on
 
+import torch  # noqa: E402
+
 from container.common.rules import NAMES  # noqa: E402
 from tests.train.rules.faults import FAULTS, HEALTHY, Training, findings, record  # noqa: E402
 from tests.train.rules.test_faults import BOUNDS, ELSEWHERE  # noqa: E402
@@ -47,6 +49,7 @@ def row(training: Training, *, healthy: bool) -> tuple[str, bool]:
 
 
 def main() -> int:
+    torch.set_num_threads(1)  # two threads only wait for each other in networks this small
     started, good = time.monotonic(), True
     for index, name in enumerate(NAMES):
         note = "  (not here: see tests/train/rules)" if name in ELSEWHERE else ""

@@ -58,7 +58,8 @@ def needs(light: int, heavy: int, *, whole: bool) -> tuple[Need, ...]:
     """The collections; with ``whole``, weights, gradients and biases themselves in place of reductions."""
     small = partial(Need, interval=light, first_steps=FIRST_STEPS)
     large = partial(Need, interval=heavy)
-    reduced: tuple[str, ...] = () if whole else ("abs_mean", "abs_max")
+    # One each, for a large network has hundreds of them: 0 where all are, and no number where one is none.
+    reduced: tuple[str, ...] = () if whole else ("abs_mean",)
     return (
         small("losses", ("[Ll]oss_(?!input).*output",)),
         small("head_outputs", ("^head_outputs$",)),
