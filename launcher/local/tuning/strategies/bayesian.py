@@ -15,7 +15,7 @@ from launcher.local.tuning.trials import Objective, Trial
 from launcher.local.tuning.warmstart import Known
 
 # So many trials at random come first. On a bowl and on Branin's function, five found as much no sooner.
-STARTUP = 3
+STARTUP = 5
 
 
 class Bayesian:
