@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from tests.docker import client
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+# Several tests run at once, a core each: trainings of several threads that share cores take ten times as long. Set
+# before anything imports torch; the engines' tests hand it on to their containers.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    _CORES_EACH = max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(_CORES_EACH))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -38,6 +38,11 @@ def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.
     return done
 
 
+def threads() -> dict[str, str]:
+    """What a container must be told for it to keep to this test's share of the cores."""
+    return {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+
+
 @functools.cache
 def build(image: str) -> str:
     """Build one of the two images from this checkout; quick when nothing changed."""

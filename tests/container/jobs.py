@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from launcher.data import generate_fingers, prepare
-from tests.docker import SERVE_IMAGE, TRAIN_IMAGE, build, docker
+from tests.docker import SERVE_IMAGE, TRAIN_IMAGE, build, docker, threads
 
 # Small enough for seconds, and still every step from decoding to the export.
 QUICK = {
@@ -64,7 +64,7 @@ def _copy(source: Path, target: Path) -> None:
 def train(root: Path, *, check: bool = True) -> tuple[int, str]:
     """`docker run -v DIR:/opt/ml IMAGE train`; its status and all it printed."""
     done = docker(
-        "run", "--rm", "--network", "none", "-v", f"{root}:/opt/ml", build(TRAIN_IMAGE), "train",
+        "run", "--rm", *_environment(), "--network", "none", "-v", f"{root}:/opt/ml", build(TRAIN_IMAGE), "train",
         check=False, timeout=400,
     )  # fmt: skip
     said = done.stdout + done.stderr
@@ -75,7 +75,14 @@ def train(root: Path, *, check: bool = True) -> tuple[int, str]:
 
 def start_training(root: Path, name: str) -> None:
     """The same in the background, as container ``name``."""
-    docker("run", "-d", "--name", name, "--network", "none", "-v", f"{root}:/opt/ml", build(TRAIN_IMAGE), "train")
+    docker(
+        "run", "-d", "--name", name, *_environment(), "--network", "none", "-v", f"{root}:/opt/ml",
+        build(TRAIN_IMAGE), "train",
+    )  # fmt: skip
+
+
+def _environment() -> list[str]:
+    return [word for name, value in threads().items() for word in ("--env", f"{name}={value}")]
 
 
 def logs(name: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.docker import ROOT
+from tests.docker import ROOT, threads
 
 
 class Launch:
@@ -41,6 +41,7 @@ class Launch:
         words = ["train", "--local", self.engine, "--name", name, "--data", str(data)]
         words += [w for key, value in hyperparameters.items() for w in ("-p", f"{key}={value}")]
         words += [w for key, value in channels.items() for w in ("--channel", f"{key}={value}")]
+        words += [w for key, value in threads().items() for w in ("--env", f"{key}={value}")]
         if "train" in self.images:
             words += ["--image", self.images["train"]]
         description: dict[str, Any] = self.json(*words)
