@@ -23,6 +23,8 @@ class Console:
         self._stream = stream
         self._clock = clock
         self._last = float("-inf")
+        # Every metrics line so far: what is known of a job that fails before it can tell the rest.
+        self.told: list[dict[str, float | int]] = []
 
     def say(self, text: str) -> None:
         """One line of prose (or a metrics line), at once."""
@@ -35,6 +37,7 @@ class Console:
 
     def metrics(self, values: Mapping[str, float | int]) -> None:
         """A metrics line."""
+        self.told.append(dict(values))
         self.say(format_line(values))
 
     @property

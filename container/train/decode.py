@@ -67,6 +67,11 @@ class Images:
         """(N, side, side, C) uint8; decoded now, where the cache told what the files are without it."""
         return self.load()
 
+    @property
+    def decoded(self) -> bool:
+        """Whether ``pixels`` costs nothing any more."""
+        return "pixels" in vars(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:

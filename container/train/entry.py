@@ -24,6 +24,7 @@ from container.common.hyperparameters import Hyperparameters, parse
 from container.train import storage
 from container.train.console import Console
 from container.train.paths import Paths
+from container.train.report.record import FINDINGS
 from container.train.stopping import STOPPED_STATUS, JobStopped, StopSignal
 
 telemetry.decline()
@@ -63,7 +64,7 @@ def prepare(paths: Paths) -> None:
     for folder in (paths.output, paths.model):
         with storage.told(folder):
             folder.mkdir(parents=True, exist_ok=True)
-    for old in (paths.failure, paths.success):
+    for old in (paths.failure, paths.success, *(paths.output / name for name in FINDINGS)):
         with storage.told(old):
             old.unlink(missing_ok=True)
     for name, needed in _NEEDED.items():
@@ -77,6 +78,7 @@ def prepare(paths: Paths) -> None:
 
 
 def _fail(paths: Paths, reason: str) -> None:
+    _report(paths)
     if not paths.failure.is_file():
         # The toolkit would try to write it again, and exit with status 0 when it cannot.
         sys.stderr.write(f"{reason}\n")
@@ -84,6 +86,19 @@ def _fail(paths: Paths, reason: str) -> None:
     from sagemaker_training.errors import ClientError
 
     raise ClientError(reason)
+
+
+def _report(paths: Paths) -> None:
+    """The page of a job that failed, on the host that has its figures."""
+    from container.train.report.page import leave
+
+    try:
+        resources = _read_json(paths.config / "resourceconfig.json")
+    except ContainerError:
+        resources = {}
+    hosts = sorted(map(str, resources.get("hosts") or []))
+    if not hosts or resources.get("current_host") == hosts[0]:
+        leave(paths.output, Console(stream=sys.stderr))
 
 
 def guarded(

@@ -5,6 +5,7 @@ run(Paths(Path("/opt/ml")), hyperparameters, world, Console(), StopSignal())
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -16,9 +17,9 @@ import torch
 
 from container.common.artifact import Manifest
 from container.common.channels import TEST, TRAIN, VALIDATION
-from container.common.errors import HyperparameterError, first_line
+from container.common.errors import HyperparameterError, StorageError, first_line
 from container.common.hyperparameters import Hyperparameters
-from container.common.images import IMAGENET_MEAN, IMAGENET_STD
+from container.common.images import IMAGENET_MEAN, IMAGENET_STD, Geometry
 from container.common.metrics import KEPT_METRICS
 from container.network import Design, Network, Normalize
 from container.train import autocast, data, hook, optim, outputs, preparation, storage
@@ -36,6 +37,9 @@ from container.train.loop import EVALUATION_BATCH, Surroundings, Trainee, fit
 from container.train.paths import Paths
 from container.train.profile import profiler as profiling
 from container.train.profile.profiler import Profiler
+from container.train.report import mistakes
+from container.train.report.page import leave as leave_report
+from container.train.report.record import MISTAKES
 from container.train.rules import facts
 from container.train.sources import FeatureSource, ImageSource, Source
 from container.train.stopping import StopSignal
@@ -62,11 +66,19 @@ def run(
     profiler = profiling.of_job(paths, h, world, console)
     try:
         _run(paths, h, world, console, stop, exporter, profiler)
+    except Exception:
+        if world.first:
+            # The reason why the job fails is worth more than the figures it leaves.
+            with contextlib.suppress(OSError, ValueError, StorageError):
+                outputs.of_failed(paths.metrics, console.told)
+        raise
     finally:
         profiler.close()
         # Where the job fails or is stopped too. What other processes have mapped stays theirs.
         if world.local_rank == 0:
             shutil.rmtree(paths.scratch, ignore_errors=True)
+    if world.first:
+        leave_report(paths.output, console)
 
 
 def _run(  # noqa: PLR0917
@@ -104,6 +116,7 @@ def _run(  # noqa: PLR0917
             stop=stop,
         )
         mean, std = preparation.statistics(h, images[TRAIN], cache)
+    _tell_data(paths, dataset.classes, images, world)
     design, network.normalize = replace(design, mean=mean, std=std), Normalize(mean, std)
     frozen = backbone_digest(network) if freeze.whole_backbone else None
 
@@ -151,9 +164,8 @@ def _run(  # noqa: PLR0917
     if not world.first:
         return
     metrics = _final_metrics(state, results, console)
-    found = _outputs(paths, dataset.classes, images, state, results)
     # Before the export, which may fail: an hour's figures should not be lost with it.
-    outputs.write_json(paths.metrics, found | {"metrics": metrics})
+    found = _outputs(paths, h, dataset.classes, images, state, results, metrics)
     with profiler.phase("export"):
         manifest = exporter(
             network,
@@ -170,6 +182,7 @@ def _run(  # noqa: PLR0917
         "metrics": manifest.metrics,
         "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
         "precisions": manifest.precisions,
+        "versions": manifest.versions,
         "seconds": round(time.monotonic() - started, 2),
     }
     outputs.write_json(paths.metrics, found | exported)
@@ -346,22 +359,34 @@ def _manifest(design: Design, h: Hyperparameters, classes: tuple[str, ...], metr
     )
 
 
-def _outputs(
+def _tell_data(paths: Paths, classes: tuple[str, ...], images: Mapping[str, Images], world: World) -> None:
+    """Write what is known of the images, which a job that fails later leaves too."""
+    if world.first:
+        outputs.write_json(paths.metrics, outputs.of_data(classes, images))
+
+
+def _outputs(  # noqa: PLR0917
     paths: Paths,
+    h: Hyperparameters,
     classes: tuple[str, ...],
     images: Mapping[str, Images],
     state: TrainingState,
     results: Mapping[str, Evaluation],
+    metrics: Mapping[str, float],
 ) -> dict[str, object]:
-    """Write the tables; what metrics.json tells of the training."""
-    outputs.write_tables(paths.output, classes, results.get(TEST, results[VALIDATION]))
-    return {
+    """Write the tables, the worst mistakes and metrics.json, whose content this is."""
+    judged = TEST if TEST in results else VALIDATION
+    outputs.write_tables(paths.output, classes, results[judged])
+    geometry = Geometry(*preparation.geometry(h))  # type: ignore[arg-type]
+    worst = mistakes.worst(results[judged], images[judged], classes, geometry)
+    outputs.write_json(paths.output / MISTAKES, worst)
+    found = {
         "history": state.history,
         "best_epoch": state.best_epoch + 1,
         "stopped_by": state.stopped_by or None,
-        "tables_of": TEST if TEST in results else VALIDATION,
-        "images": {name: len(part) for name, part in images.items()},
-        "bad_files": {
-            name: [{"file": str(b.path), "reason": b.reason} for b in part.bad] for name, part in images.items()
-        },
+        "tables_of": judged,
+        **outputs.of_data(classes, images),
+        "metrics": dict(metrics),
     }
+    outputs.write_json(paths.metrics, found)
+    return found

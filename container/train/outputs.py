@@ -1,15 +1,18 @@
-"""What a job leaves in output/data: metrics.json, per_class.csv, confusion_matrix.csv, config.json."""
+"""What a job leaves in output/data: metrics.json, per_class.csv, confusion_matrix.csv, mistakes.json, config.json."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from container.train import storage
+from container.train.decode import Images
 from container.train.evaluate import Evaluation
 
 
@@ -31,3 +34,23 @@ def write_tables(folder: Path, classes: tuple[str, ...], result: Evaluation) -> 
     _write_csv(folder / "per_class.csv", [("class", *columns), *rows])
     matrix = ([name, *line] for name, line in zip(classes, result.confusion.tolist(), strict=True))
     _write_csv(folder / "confusion_matrix.csv", [("true \\ predicted", *classes), *matrix])
+
+
+def of_data(classes: tuple[str, ...], images: Mapping[str, Images]) -> dict[str, Any]:
+    """What metrics.json tells of the images."""
+    return {
+        "images": {name: len(part) for name, part in images.items()},
+        "images_by_class": {
+            name: dict(zip(classes, np.bincount(part.labels, minlength=len(classes)).tolist(), strict=True))
+            for name, part in images.items()
+        },
+        "bad_files": {
+            name: [{"file": str(b.path), "reason": b.reason} for b in part.bad] for name, part in images.items()
+        },
+    }
+
+
+def of_failed(path: Path, told: Sequence[Mapping[str, Any]]) -> None:
+    """Add the epochs that a failed job told of to what its metrics.json at ``path`` holds."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, {"history": [each for each in told if "epoch" in each], **found})

@@ -28,7 +28,7 @@ FREE = ("SAGEMAKER_BASE_DIR", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
 _AHEAD = (
     "container.train.entry", "container.train.job", "container.train.launch",
     "torchvision", "safetensors.torch", "openvino", "nncf",
-    "multiprocessing", "boto3", "paramiko", "retrying", "inotify_simple",
+    "multiprocessing", "boto3", "paramiko", "retrying", "inotify_simple", "jinja2",
 )  # fmt: skip
 # These ask whether there is a GPU, after which no child could use it.
 _AHEAD_WITHOUT_GPU = (

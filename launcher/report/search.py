@@ -16,14 +16,13 @@ from container.common.charts.page import render
 from container.common.charts.plots import SHADES, Axis, Mark, Point, Strand
 from container.common.charts.scales import EMPTY, Category, Linear, Scale, around
 from container.common.charts.svg import Svg
+from container.common.durations import unit
 from launcher.report.importance import importances
 from launcher.report.trials import Answer, Parameter, Search, Trial, read
 
 _TEMPLATE = Path(__file__).parent / "templates" / "search.html.j2"
 
 _MARKS: dict[str, Mark] = {"completed": "dot", "failed": "cross"}
-# Time is shown in the largest unit of which there are at least two.
-_UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 _PROGRESS = (520.0, 280.0)
 
 
@@ -146,8 +145,8 @@ def _progress(search: Search) -> list[Figure]:
     ended = [(trial, trial.ended_after) for trial in shown if trial.ended_after is not None]
     if ended:
         longest = max(after for _, after in ended)
-        unit, seconds = next((each for each in _UNITS if longest >= 2 * each[1]), _UNITS[-1])
-        by_time = Axis(label=f"{unit} since the start", scale=Linear(0.0, max(longest / seconds * 1.02, 1e-3)))
+        name, seconds = unit(longest)
+        by_time = Axis(label=f"{name} since the start", scale=Linear(0.0, max(longest / seconds * 1.02, 1e-3)))
         points = [_point(search, trial, after / seconds) for trial, after in ended]
         figures.append(_both(f"{search.metric} over time", points, by_time, objective, search))
     return figures

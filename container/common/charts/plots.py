@@ -1,4 +1,4 @@
-"""Charts as inline SVG. Colours, sizes of text and strokes are the page's, by class; `base.html.j2` has them."""
+"""Charts as inline SVG. Colours, sizes of text and strokes are the page's, by class; `page.css` has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from container.common.charts.scales import Category, Scale, Tick, Value
+from container.common.charts.scales import Category, Scale, Tick, Value, short
 from container.common.charts.svg import Svg, element, path, shortened
 
 Mark = Literal["dot", "ring", "cross"]
@@ -18,6 +18,8 @@ _GAP = 8.0
 _CHARACTER = 6.2
 _LINE = 13.0
 _GOLDEN = 0.618034
+# Lines of no more points show each of them.
+_DOTTED = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,24 @@ class Strand:
     shade: int | None
     title: str
     best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A series of points, in the page's ``colour`` of that number (1 to 4)."""
+
+    label: str
+    points: Sequence[Point2D]
+    colour: int = 1
+
+
+@dataclass(frozen=True)
+class Band:
+    """A named part of a level axis."""
+
+    label: str
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +100,7 @@ def scatter(
         parts.append(_best_so_far(frame, placed, maximize=maximize))
     # The best is drawn last, so that nothing hides it.
     parts += [_drawn(point, at) for point, at in sorted(placed, key=lambda pair: pair[0].best)]
-    return _picture(size, f"{y.label} against {x.label}", parts)
+    return picture(size, f"{y.label} against {x.label}", parts)
 
 
 def _placed(frame: Frame, point: Point, x: Scale, y: Scale) -> Point2D | None:
@@ -177,6 +197,55 @@ def _along(frame: Frame, scale: Scale, y: float) -> list[Svg]:
     return words
 
 
+def lines(
+    drawn: Sequence[Line],
+    x: Axis,
+    y: Axis,
+    *,
+    size: tuple[float, float] = (360, 250),
+    at: float | None = None,
+    bands: Sequence[Band] = (),
+) -> Svg:
+    """Lines over two axes; ``at`` marks a place on the level one, ``bands`` shade parts of it."""
+    frame = Frame(*size)
+    parts = [_band(frame, band, x.scale, index) for index, band in enumerate(bands)]
+    parts.append(_grid(frame, x, y))
+    place = None if at is None else x.scale.place(at)
+    if place is not None:
+        parts.append(element("line", x1=frame.x(place), x2=frame.x(place), y1=frame.y(0), y2=frame.y(1), class_="at"))
+    for line in drawn:
+        corners = [spot for point in line.points if (spot := _spot(frame, point, x.scale, y.scale)) is not None]
+        if corners:
+            look = f"line colour-{line.colour}"
+            parts.append(element("path", element("title", line.label), d=path(corners), class_=look))
+        if len(corners) <= _DOTTED:
+            parts += [
+                element("circle", element("title", f"{line.label}\n{x.label} {short(across)}: {short(up)}"),
+                        cx=spot[0], cy=spot[1], r=3, class_=f"point colour-{line.colour}")
+                for (across, up), spot in zip(line.points, corners, strict=False)
+            ]  # fmt: skip
+    return picture(size, f"{y.label} against {x.label}", parts)
+
+
+def _spot(frame: Frame, point: Point2D, x: Scale, y: Scale) -> Point2D | None:
+    across, up = x.place(point[0]), y.place(point[1])
+    return None if across is None or up is None else (frame.x(across), frame.y(up))
+
+
+def _band(frame: Frame, band: Band, scale: Scale, index: int) -> Svg:
+    """A part of the level axis, every other one shaded, with its name where there is room for it."""
+    start, end = scale.place(band.start), scale.place(band.end)
+    if start is None or end is None:
+        return Svg()
+    left, right = frame.x(max(0.0, start)), frame.x(min(1.0, end))
+    title = element("title", band.label)
+    box = element("rect", title, x=left, y=frame.top, width=max(0.5, right - left), height=frame.y(0) - frame.top,
+                  class_=f"band band-{index % 2}")  # fmt: skip
+    if len(band.label) * _CHARACTER > right - left:
+        return box
+    return element("g", box, element("text", band.label, x=(left + right) / 2, y=frame.top - 3, class_="tick middle"))
+
+
 def parallel(axes: Sequence[Axis], strands: Sequence[Strand], *, width: float = 1080, height: float = 380) -> Svg:
     """Parallel coordinates with upright axes, for a wide place."""
     gap = width / len(axes)
@@ -200,7 +269,7 @@ def parallel(axes: Sequence[Axis], strands: Sequence[Strand], *, width: float = 
                 text = shortened(tick.label, gap - 12)
                 parts.append(element("text", element("title", tick.label), text, x=x + 7, y=y + 4, class_="tick over"))
                 taken = y
-    return _picture((width, height), _told(axes), parts)
+    return picture((width, height), _told(axes), parts)
 
 
 def parallel_level(axes: Sequence[Axis], strands: Sequence[Strand], *, width: float = 360) -> Svg:
@@ -218,7 +287,7 @@ def parallel_level(axes: Sequence[Axis], strands: Sequence[Strand], *, width: fl
         parts.append(element("line", x1=frame.x(0), x2=frame.x(1), y1=y, y2=y, class_="axis"))
         parts.append(element("text", shortened(axis.label, width - 24), x=frame.x(0), y=y - 9, class_="name halo-text"))
         parts += _along(frame, axis.scale, y + 16)
-    return _picture((width, height), _told(axes), parts)
+    return picture((width, height), _told(axes), parts)
 
 
 def _ordered(strands: Sequence[Strand]) -> list[Strand]:
@@ -241,6 +310,7 @@ def _told(axes: Sequence[Axis]) -> str:
     return "Parallel coordinates: " + ", ".join(axis.label for axis in axes)
 
 
-def _picture(size: tuple[float, float], label: str, parts: Sequence[Svg]) -> Svg:
+def picture(size: tuple[float, float], label: str, parts: Sequence[Svg]) -> Svg:
+    """A whole drawing, with what it is for those who do not see it."""
     width, height = size
     return element("svg", *parts, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label)
