@@ -38,6 +38,8 @@ QUICK: dict[str, str] = {
     "amp": "false",
     # They take half a dozen seconds of imports; test_watching has them.
     "rules": "none",
+    # A process more for each of many jobs; tests/train/profile has it.
+    "profile-interval-ms": "0",
 }
 
 
