@@ -71,6 +71,7 @@ def fit(
     state = _resumed(trainee, optimizer, around)
     steps = _steps(len(train), h.batch_size, world.size)
     share = world.share(len(validation))
+    around.profiler.clock.watch(around.watcher.seconds)
     around.watcher.begin(
         trained=state.epoch * steps + state.step,
         evaluated=state.epoch * math.ceil((share.stop - share.start) / EVALUATION_BATCH),

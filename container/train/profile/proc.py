@@ -1,6 +1,7 @@
 """What Linux tells of cores, memory, disks and network: counters, and rates from two readings of them.
 
-Standard library only: the process that samples starts in some 20 ms and takes under a thousandth of a core.
+Standard library only: the process that samples starts in some 40 ms, and at two samples a second takes 0.2 % of
+a core.
 """
 
 from __future__ import annotations
