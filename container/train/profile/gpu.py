@@ -19,9 +19,9 @@ class _Memory(ctypes.Structure):
 
 @dataclass(frozen=True)
 class GpuUsage:
-    """Percent of the time a kernel ran, and memory in bytes."""
+    """Percent of the time a kernel ran, None where the device does not say (a MIG part), and memory in bytes."""
 
-    busy: float
+    busy: float | None
     memory_used: int
     memory_total: int
 
@@ -44,7 +44,7 @@ class Gpus:
                 self._handles.append(handle)
 
     def read(self) -> list[GpuUsage]:
-        """Each GPU, in the library's order; one that gives no answer (a MIG part) counts as idle."""
+        """Each GPU, in the library's order."""
         return [self._one(handle) for handle in self._handles]
 
     def _one(self, handle: ctypes.c_void_p) -> GpuUsage:
@@ -52,5 +52,5 @@ class Gpus:
         failed = self._library.nvmlDeviceGetUtilizationRates(handle, ctypes.byref(busy))
         unknown = self._library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory))
         return GpuUsage(
-            0.0 if failed else float(busy.gpu), 0 if unknown else memory.used, 0 if unknown else memory.total
+            None if failed else float(busy.gpu), 0 if unknown else memory.used, 0 if unknown else memory.total
         )

@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     """The exit status: 0 when the parent has ended, 1 with a sentence on stderr when nothing can be written."""
     root, node, interval, parent = Path(arguments[0]), arguments[1], int(arguments[2]) / 1000, int(arguments[3])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # What is meant for the job may reach its whole group; until the job's end there is something to sample.
+    for word in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(word, signal.SIG_IGN)
     files, gpus = SystemFiles(root, node), Gpus()
     before, then = proc.read(), time.monotonic()
     due, paces = then + interval, 1

@@ -35,7 +35,9 @@ def events(counters: Counters, usage: Usage, gpus: Sequence[GpuUsage]) -> Iterat
         yield "cpu", f"cpu{core}", CPU, busy
         yield "cpu", f"cpu{core}", IO_WAIT, usage.waiting[core]
     for index, gpu in enumerate(gpus):
-        yield "gpu", f"gpu{index}", GPU, gpu.busy
+        # What is not known is not written: an idle GPU is something else.
+        if gpu.busy is not None:
+            yield "gpu", f"gpu{index}", GPU, gpu.busy
         yield "gpu", f"gpu{index}", GPU_MEMORY, 100.0 * gpu.memory_used / max(gpu.memory_total, 1)
         yield "memory", GPU_MEMORY_BYTES, f"gpu{index}", gpu.memory_used
     yield "memory", MEMORY, "", 100.0 * counters.memory_used / max(counters.memory_total, 1)

@@ -91,6 +91,16 @@ def test_a_monitor_ends_with_the_process_that_started_it(tmp_path: Path) -> None
         assert until(lambda: not runs(monitor))
 
 
+def test_a_signal_for_the_jobs_whole_group_does_not_end_the_monitor(monitoring: Monitoring, tmp_path: Path) -> None:
+    monitoring.start()
+    assert until(lambda: samples(tmp_path) > 0)
+    assert monitoring.pid is not None
+    os.kill(monitoring.pid, signal.SIGTERM)
+    seen = samples(tmp_path)
+    assert until(lambda: samples(tmp_path) > seen + 1)
+    assert monitoring.finish() is None
+
+
 def test_a_monitor_that_was_killed_is_told_of_and_what_it_wrote_is_kept(monitoring: Monitoring, tmp_path: Path) -> None:
     monitoring.start()
     assert until(lambda: samples(tmp_path) > 0)

@@ -176,6 +176,17 @@ def test_smdebug_reads_both_halves_of_a_jobs_profile(jobs: Jobs) -> None:
     assert (series["gpu"] is None) == (not torch.cuda.is_available())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_the_debugger_hook_costs_is_told(jobs: Jobs) -> None:
+    jobs.run(profile_interval_ms="500", epochs="1", debug_hook="true", debug_save_interval="1")
+    import smdebug.pytorch as smd
+
+    smd.del_hook()
+    steps = json.loads((jobs.paths().output / "profile" / "summary.json").read_text())["steps"]
+    assert steps["parts_ms"]["hook"] > 0
+
+
 def test_features_have_a_phase_of_their_own(jobs: Jobs) -> None:
     jobs.run(profile_interval_ms="500", epochs="1", freeze="backbone")
     content = json.loads((jobs.paths().output / "profile" / "summary.json").read_text())

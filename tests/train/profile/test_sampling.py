@@ -110,8 +110,8 @@ class FakeLibrary:
         return 0
 
 
-def test_gpus_are_read_and_one_without_an_answer_is_idle() -> None:
-    assert Gpus(FakeLibrary()).read() == [GpuUsage(40.0, 1 << 30, 80 << 30), GpuUsage(0.0, 2 << 30, 80 << 30)]
+def test_gpus_are_read_and_one_without_an_answer_is_not_said_to_be_idle() -> None:
+    assert Gpus(FakeLibrary()).read() == [GpuUsage(40.0, 1 << 30, 80 << 30), GpuUsage(None, 2 << 30, 80 << 30)]
 
 
 def test_a_library_without_a_driver_has_no_gpus() -> None:
@@ -155,6 +155,11 @@ def test_smdebug_reads_all_that_a_sample_holds(tmp_path: Path) -> None:
         ("network", "ReceiveBytesPerSecond", "Algorithm"): 10,
         ("network", "TransmitBytesPerSecond", "Algorithm"): 11,
     }
+
+
+def test_what_a_gpu_does_not_say_is_not_written() -> None:
+    sample = list(events(Counters({}, 1, 2), proc.Usage(), [GpuUsage(None, 1, 4)]))
+    assert [event[2:] for event in sample if event[0] == "gpu"] == [("GPUMemoryUtilization", 25.0)]
 
 
 def test_every_line_is_json_by_itself(tmp_path: Path) -> None:
