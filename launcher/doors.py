@@ -1,10 +1,11 @@
-"""A door: the three clients a verb talks to, AWS's or this machine's. Nothing above knows which it is."""
+"""A door: the clients and objects a verb deals with, AWS's or this machine's. Nothing above knows which it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from launcher.config.run import Door as Kind
 
@@ -54,12 +55,16 @@ class Logs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """Clients, and how many seconds to leave between two looks at something that changes."""
+    """Clients, and how many seconds to leave between two looks at something that changes.
+
+    ``read`` opens the object at an S3Uri, and raises NotFound where there is none.
+    """
 
     kind: Kind
     sagemaker: SageMaker
     runtime: Runtime
     logs: Logs
+    read: Callable[[str], IO[bytes]]
     interval: float
 
 
@@ -70,6 +75,7 @@ def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
     """
     import os
 
+    from launcher.local import objects
     from launcher.local.client import LocalSageMaker
     from launcher.local.engines import choose
     from launcher.local.logs import LocalLogs
@@ -84,6 +90,7 @@ def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
         sagemaker=LocalSageMaker(state, settings),
         runtime=LocalRuntime(store),
         logs=LocalLogs(store),
+        read=objects.read,
         interval=0.25,
     )
     return door, sentence

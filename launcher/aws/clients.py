@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from launcher.aws.objects import Objects
 from launcher.doors import Door, Logs, Runtime, SageMaker
 from launcher.errors import AwsError
 
@@ -36,11 +37,16 @@ def open_aws(region: str | None = None, profile: str | None = None) -> Door:
     sagemaker: SageMakerClient = session.client("sagemaker", config=config)
     runtime: SageMakerRuntimeClient = session.client("sagemaker-runtime", config=config)
     logs: Logs = session.client("logs", config=config)
-    return aws_door(sagemaker, runtime, logs)
+    return aws_door(sagemaker, runtime, logs, Objects(lambda: session.client("s3", config=config)))
 
 
 def aws_door(
-    sagemaker: SageMakerClient, runtime: SageMakerRuntimeClient, logs: Logs, *, interval: float = INTERVAL
+    sagemaker: SageMakerClient,
+    runtime: SageMakerRuntimeClient,
+    logs: Logs,
+    objects: Objects,
+    *,
+    interval: float = INTERVAL,
 ) -> Door:
     """A door of boto3 clients. The stubs' dicts are typed one by one; the verbs' are the plain ones beneath."""
     return Door(
@@ -48,5 +54,6 @@ def aws_door(
         sagemaker=cast(SageMaker, sagemaker),
         runtime=cast(Runtime, runtime),
         logs=logs,
+        read=objects.read,
         interval=interval,
     )

@@ -16,16 +16,17 @@ from launcher.cli.options import DoorWords, Verb, door_options
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
 @door_options()
 def command(where: DoorWords, name: str, output: Path | None, show: bool) -> None:
-    """Write a page on the search NAME: its best values, its trials, and what made the difference.
+    """Write a page on the training job or the search NAME.
 
-    One HTML file that needs no network; of a search that still runs, it tells what is known by now.
+    One HTML file that needs no network. Of a job: its result, its curves, what the rules found, its mistakes, where
+    the time went; the job makes it at its end. Of a search: the best values, the trials, and what made the difference;
+    while it runs, what is known by now.
     """
     from launcher.cli.console import say
     from launcher.cli.running import place_words
     from launcher.verbs import report
 
-    gathered = report.gather(where.open_for(name), name)
-    path = report.write(gathered, output or Path(f"{name}-report.html"), place=place_words(where))
+    path = report.save(where.open_for(name), name, output or Path(f"{name}-report.html"), place=place_words(where))
     click.echo(str(path))
     if show and click.launch(path.resolve().as_uri()) != 0:
         say(f"No browser could be opened; open {path} in one.")

@@ -17,7 +17,7 @@ VERBS: dict[str, str] = {
     "predict": "Ask an endpoint about pictures.",
     "status": "Show all searches, jobs and endpoints, or one of them.",
     "logs": "Show a job's or an endpoint's log, or a search's trials; -f follows it.",
-    "report": "Write a page on a search: its best values, its trials, and what made the difference.",
+    "report": "Write a page on a training job or a search: what came of it, and why.",
     "stop": "Stop a training job, whose last checkpoint is kept, or a search.",
     "delete": "Delete an endpoint, an ended job, or an ended search with its trials.",
     "doctor": "Check what this machine has, and say what to do about what it lacks.",

@@ -66,7 +66,10 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         raise click.exceptions.Exit(INTERRUPTED) from None
     training.conclude(description)
     report_training(description, as_json=as_json)
-    suggest(f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}")
+    suggest(
+        f"launch.py report {name} --open{back}",
+        f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}",
+    )
 
 
 def report_training(description: training.Description, *, as_json: bool) -> None:

@@ -1,14 +1,19 @@
-"""Gathering what a report tells, and writing its page."""
+"""Reports: of a search, made from what its trials tell; of a training job, which has made it itself."""
 
 from __future__ import annotations
 
+import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound
+from launcher.sagemaker import TRAINING_ENDED
 from launcher.verbs import training, tuning
 from launcher.verbs.training import Description
+
+# What a training job calls its page, in output.tar.gz.
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,26 @@ class Gathered:
     jobs: dict[str, Description]
 
 
-def gather(door: Door, name: str) -> Gathered:
-    """All there is on the search called ``name``. Raises NotFound, and ConfigError for a training job."""
+def save(door: Door, name: str, output: Path, *, place: str = "") -> Path:
+    """Write the page on the search or the training job called ``name``; where it is.
+
+    ``place`` leads the commands that it shows back to the same door. Raises NotFound, and ConfigError for a job that
+    still runs.
+    """
     try:
         search = tuning.describe(door, name)
     except NotFound as exc:
-        if _is_training_job(door, name):
-            raise ConfigError(
-                f"'{name}' is a training job, and reports are of searches; `launch.py status {name}` shows its metrics."
-            ) from exc
-        raise NotFound(f"There is no search '{name}'.{_guess(door, name)}") from exc
-    trials = tuning.trials(door, name)
+        job = _training_job(door, name)
+        if job is None:
+            raise NotFound(f"There is no search or training job '{name}'.{_guess(door, name)}") from exc
+        output.write_bytes(of_job(door, job))
+        return output
+    return write(gather(door, search), output, place=place)
+
+
+def gather(door: Door, search: Description) -> Gathered:
+    """All there is on a described search."""
+    trials = tuning.trials(door, search["HyperParameterTuningJobName"])
     jobs = {}
     for trial in trials:
         try:
@@ -41,26 +55,54 @@ def gather(door: Door, name: str) -> Gathered:
 
 
 def write(gathered: Gathered, output: Path, *, place: str = "") -> Path:
-    """Write the page and return where it is; ``place`` leads the commands that it shows back to the same door."""
+    """Write a search's page and return where it is."""
     from launcher.report.search import page
 
     output.write_text(page(gathered.search, gathered.trials, gathered.jobs, place=place), encoding="utf-8")
     return output
 
 
-def _is_training_job(door: Door, name: str) -> bool:
+def of_job(door: Door, description: Description) -> bytes:
+    """The page that a training job has left in its output.tar.gz, of which no more is read than it takes.
+
+    Raises ConfigError for a job that still runs, NotFound for one that left none.
+    """
+    name, status = description["TrainingJobName"], description["TrainingJobStatus"]
+    if status not in TRAINING_ENDED:
+        raise ConfigError(
+            f"Training job {name} is {status} and leaves its report at its end; `launch.py status {name}` shows how it "
+            "stands."
+        )
+    uri = f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output/output.tar.gz"
+    why = f"Training job {name} ({status}) has left no report in {uri}; `launch.py logs {name}` tells what it did."
     try:
-        training.describe(door, name)
+        archive = door.read(uri)
+    except NotFound as exc:
+        raise NotFound(why) from exc
+    with archive:
+        try:
+            with tarfile.open(fileobj=archive, mode="r|gz") as tar:
+                for member in tar:
+                    if PurePosixPath(member.name) == PurePosixPath(REPORT) and (file := tar.extractfile(member)):
+                        return file.read()
+        except (tarfile.TarError, EOFError) as exc:
+            raise NotFound(f"{uri} is not a readable tar.gz ({exc}); run the job again for a report.") from exc
+    raise NotFound(why)
+
+
+def _training_job(door: Door, name: str) -> Description | None:
+    try:
+        return training.describe(door, name)
     except NotFound:
-        return False
-    return True
+        return None
 
 
 def _guess(door: Door, name: str) -> str:
     from container.common.names import nearest
 
-    newest = door.sagemaker.list_hyper_parameter_tuning_jobs(
-        SortBy="CreationTime", SortOrder="Descending", MaxResults=100
-    )["HyperParameterTuningJobSummaries"]
-    found = nearest(name, [each["HyperParameterTuningJobName"] for each in newest])
+    newest = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 100}
+    searches = door.sagemaker.list_hyper_parameter_tuning_jobs(**newest)["HyperParameterTuningJobSummaries"]
+    jobs = door.sagemaker.list_training_jobs(**newest)["TrainingJobSummaries"]
+    names = [each["HyperParameterTuningJobName"] for each in searches] + [each["TrainingJobName"] for each in jobs]
+    found = nearest(name, names)
     return f" Did you mean '{found}'?" if found else " `launch.py status` lists what there is."

@@ -16,6 +16,7 @@ import pytest
 from launcher.config.run import Endpoint, Training
 from launcher.config.words import LOCAL_ROLE
 from launcher.doors import Door
+from launcher.local import objects
 from launcher.local.client import LocalSageMaker
 from launcher.local.logs import LocalLogs
 from launcher.local.runtime import LocalRuntime
@@ -81,6 +82,7 @@ def door(state: Path, settings: Settings) -> Door:
         sagemaker=client,
         runtime=LocalRuntime(client.store),
         logs=LocalLogs(client.store),
+        read=objects.read,
         interval=0.05,
     )
 

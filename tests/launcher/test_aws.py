@@ -18,6 +18,7 @@ from botocore.stub import ANY, Stubber
 from launcher import requests
 from launcher.aws import open_aws
 from launcher.aws.clients import aws_door
+from launcher.aws.objects import Objects
 from launcher.config.run import Endpoint, Training
 from launcher.doors import Door
 from launcher.errors import AwsError, JobFailed, JobStopped, NotFound, PredictionError
@@ -37,11 +38,13 @@ class Account:
         keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "y"}
         self._clients: dict[str, Any] = {
             name: boto3.client(name, **keys)  # type: ignore[call-overload]
-            for name in ("sagemaker", "sagemaker-runtime", "logs")
+            for name in ("sagemaker", "sagemaker-runtime", "logs", "s3")
         }
-        self.sagemaker, self.runtime, self.logs = (Stubber(client) for client in self._clients.values())
-        self.door: Door = aws_door(*self._clients.values(), interval=7.0)
-        for stub in (self.sagemaker, self.runtime, self.logs):
+        self.stubs = {name: Stubber(client) for name, client in self._clients.items()}
+        self.sagemaker, self.runtime, self.logs, self.s3 = self.stubs.values()
+        *three, s3 = self._clients.values()
+        self.door: Door = aws_door(*three, Objects(lambda: s3), interval=7.0)
+        for stub in self.stubs.values():
             stub.activate()
 
     def missing(self, operation: str, message: str = "Could not find it.") -> None:
@@ -52,7 +55,7 @@ class Account:
 def account() -> Iterator[Account]:
     account = Account()
     yield account
-    for stub in (account.sagemaker, account.runtime, account.logs):
+    for stub in account.stubs.values():
         stub.assert_no_pending_responses()
 
 
@@ -318,3 +321,17 @@ def test_missing_region_profile_and_credentials_are_named(monkeypatch: pytest.Mo
         open_aws(region="eu-west-1")
     with pytest.raises(AwsError, match="nobody"):
         open_aws(profile="nobody")
+
+
+def test_an_output_is_read_from_s3(account: Account) -> None:
+    place = {"Bucket": "bucket", "Key": "out/job/output/output.tar.gz"}
+    body = StreamingBody(io.BytesIO(b"archive"), 7)
+    account.s3.add_response("get_object", {"Body": body}, place)
+    with account.door.read("s3://bucket/out/job/output/output.tar.gz") as found:
+        assert found.read() == b"archive"
+    account.s3.add_client_error("get_object", "NoSuchKey", "The specified key does not exist.")
+    with pytest.raises(NotFound, match="There is nothing at s3://bucket/none"):
+        account.door.read("s3://bucket/none")
+    account.s3.add_client_error("get_object", "AccessDenied", "Access Denied")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        account.door.read("s3://bucket/secret")

@@ -50,3 +50,4 @@ print("test:loss=0.4 test:accuracy=0.95", flush=True)
 manifest = {"precision": "int8", "inference_precision": "f32", "hyperparameters": hyperparameters}
 (base / "model/manifest.json").write_text(json.dumps(manifest))
 (base / "output/data/metrics.json").write_text("{}")
+(base / "output/data/report.html").write_text("<p>The page of a job.</p>")
