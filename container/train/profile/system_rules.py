@@ -1,9 +1,10 @@
 """Profiler rules over system metrics: BatchSize, CPUBottleneck, GPUMemoryIncrease, IOBottleneck, LoadBalancing,
 LowGPUUtilization, OverallSystemUsage.
 
-Names, parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in profiler rules"; the
-conditions are its sentences. Where it leaves one open, the function says what we made of it. ``patience`` counts
-samples, as there: half a second each by default. ``scan_interval_us`` is how often AWS looks; we look at the end.
+Names, parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in profiler rules" (AWS's
+SDK sends other defaults for some; the guide's are kept); the conditions are its sentences, and where it leaves one
+open, the function says what we made of it. ``patience`` counts samples, as there: half a second each by default.
+``scan_interval_us`` is how often AWS looks; we look at the end.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class GPUMemoryIncrease:
 
     increase: float = 10.0
     patience: int = 100
-    window: int = 10
+    window: int = 500
     scan_interval_us: int = _MINUTE_US
 
 
@@ -156,7 +157,7 @@ def gpu_memory_increase(profile: Profile, given: GPUMemoryIncrease) -> Judgement
 class LoadBalancing:
     """Two GPUs of a node whose histograms of use lie further apart than ``threshold``, from 0 to 1."""
 
-    threshold: float = 0.2
+    threshold: float = 0.5
     patience: int = 10
     scan_interval_us: int = _MINUTE_US
 
