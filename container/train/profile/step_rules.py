@@ -23,6 +23,8 @@ _LEAST_DECODE_PERCENT = 10.0
 _LEAST_DATA_MS = 1.0
 # Above this a GPU is the one that is waited for, wherever the waiting shows.
 _BUSY_GPU_PERCENT = 70.0
+# The first steps make what the others use, and one of a second would hide all that come after it.
+_WARM_UP_STEPS = 10
 
 NO_STEPS = Judgement(details="no training step was timed")
 
@@ -129,14 +131,17 @@ def step_outlier(profile: Profile, given: StepOutlier) -> Judgement:
     timings = profile.timings
     if timings is None or not len(timings.durations_ms) or (given.mode or "TRAIN") != "TRAIN":
         return NO_STEPS
-    durations = np.asarray(timings.durations_ms, dtype=float)
+    warm = -(-_WARM_UP_STEPS // timings.stride)
+    durations = np.asarray(timings.durations_ms[warm:], dtype=float)
+    if not durations.size:
+        return NO_STEPS
     slow = outliers(durations, given.stddev)
     median = float(np.median(durations))
     cost = 100.0 * float((durations[slow] - median).sum() / max(durations.sum(), 1e-9))
     told = f"{len(slow)} of {len(durations)} steps are outliers and cost {cost:.1f} % of the time"
     if len(slow) <= given.n_outliers or cost <= given.cost_threshold:
         return Judgement(details=told)
-    number = int(slow[0]) * timings.stride
+    number = (int(slow[0]) + warm) * timings.stride
     return Judgement(
         [
             finding(

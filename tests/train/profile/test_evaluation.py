@@ -70,7 +70,7 @@ def test_a_folder_is_evaluated_from_its_files(tmp_path: Path, capsys: pytest.Cap
     SLOW.write(tmp_path)
     assert main([str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "StepOutlier               IssuesFound    12 of 600 steps" in out
+    assert "StepOutlier               IssuesFound    12 of 590 steps" in out
     assert main([str(tmp_path), "--json", "--set", "StepOutlier_n_outliers=12"]) == 0
     found = {one["RuleConfigurationName"]: one for one in json.loads(capsys.readouterr().out)}
     assert found["StepOutlier"]["RuleEvaluationStatus"] == NO_ISSUES
