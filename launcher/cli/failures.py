@@ -24,8 +24,9 @@ _REMEDIES = {
     "ExpiredToken": "the credentials have expired; log in again",
     "ResourceLimitExceeded": "ask for a higher quota, or choose another --instance-type",
     "ThrottlingException": "AWS is busy; try again in a minute",
-    "ResourceInUse": "choose another --name",
 }
+# Of what is being made; what is being deleted says itself what to do first.
+_TAKEN = {"ResourceInUse": "choose another --name"}
 # AWS says this with its code for anything at all.
 _REMEDIES_BY_WORDS = {"already existing": "choose another --name, or delete that one first"}
 
@@ -74,7 +75,8 @@ def translated(error: Exception) -> LauncherError | None:
         return UnusableData(str(error))
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        remedy = _REMEDIES.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
+        known = {**_REMEDIES, **_TAKEN} if error.operation_name.startswith("Create") else _REMEDIES
+        remedy = known.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
         said = f"{message.rstrip('. ')}; {remedy}." if remedy else message
         return AwsError(f"{error.operation_name} was refused ({code}): {said}")
     if isinstance(error, BotoCoreError):

@@ -60,9 +60,26 @@ def _stop_search(door: Door, name: str, *, no_wait: bool) -> None:
     from launcher.verbs import tuning
 
     status = tuning.stop(door, name)
-    if status in TUNING_ENDED:
+    left = tuning.running(door, name) if status in TUNING_ENDED else []
+    if left:
+        _stop_trials(door, name, left, no_wait=no_wait)
+    elif status in TUNING_ENDED:
         say(f"Search {name} had ended already.")
     elif not no_wait:
         for look in tuning.watch(door, name):
             status = look.description["HyperParameterTuningJobStatus"]
     click.echo(f"{name} {status}")
+
+
+def _stop_trials(door: Door, search: str, names: list[str], *, no_wait: bool) -> None:
+    """Stop what a search that nobody looks after any more has left running."""
+    from launcher.cli.console import say
+    from launcher.verbs import training
+
+    say(f"Search {search} has ended, and {len(names)} of its trials run still; they are stopped.")
+    for name in names:
+        training.stop(door, name)
+    for name in () if no_wait else names:
+        for event in training.watch(door, name, follow=False):
+            if isinstance(event, training.Ended):
+                say(f"  {name} {event.description['TrainingJobStatus']}")

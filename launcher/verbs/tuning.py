@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from launcher.config.tuning import Tuning
 from launcher.doors import Door
-from launcher.errors import ConfigError, JobFailed, JobStopped, NotFound
+from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.requests import create_hyper_parameter_tuning_job
 from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 from launcher.verbs import training
@@ -215,6 +215,11 @@ def stop(door: Door, name: str) -> str:
     return str(describe(door, name)["HyperParameterTuningJobStatus"])
 
 
+def running(door: Door, name: str) -> list[str]:
+    """The names of the search's trials that have not ended; those of a search whose supervisor was killed train on."""
+    return [each["TrainingJobName"] for each in trials(door, name) if each["TrainingJobStatus"] not in TRAINING_ENDED]
+
+
 def resume(door: Door, name: str) -> str:
     """Go on with a search that was stopped or killed. Raises NotFound, and ConfigError for one in AWS."""
     if door.kind != "local":
@@ -228,10 +233,20 @@ def resume(door: Door, name: str) -> str:
 
 
 def delete(door: Door, name: str) -> list[str]:
-    """Delete an ended search with its trials; the names of the trials. What they put into their output stays."""
+    """Delete an ended search with its trials; the names of the trials. What they put into their output stays.
+
+    Raises LauncherError, and deletes nothing, while one of them runs.
+    """
+    every = trials(door, name)
+    going = sum(each["TrainingJobStatus"] not in TRAINING_ENDED for each in every)
+    if going:
+        raise LauncherError(
+            f"Search {name} has {going} of its {len(every)} trials running still, and nothing was deleted; stop them "
+            f"first with `launch.py stop {name}`."
+        )
     gone: list[str] = []
     # The search last: what is left by an interruption is still its.
-    for summary in trials(door, name):
+    for summary in every:
         trial = summary["TrainingJobName"]
         try:
             door.sagemaker.delete_training_job(TrainingJobName=trial)

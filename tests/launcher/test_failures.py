@@ -43,6 +43,12 @@ def test_a_remedy_follows_a_whole_sentence_and_is_found_by_its_words() -> None:
     )
 
 
+def test_another_name_is_advised_for_what_is_made_and_not_for_what_is_deleted() -> None:
+    taken = {"Code": "ResourceInUse", "Message": "s is in use."}
+    assert "choose another --name" in str(translated(ClientError({"Error": taken}, "CreateTrainingJob")))
+    assert str(translated(ClientError({"Error": taken}, "DeleteTrainingJob"))).endswith("(ResourceInUse): s is in use.")
+
+
 def test_a_damaged_document_is_named_with_what_to_remove(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(EngineError, match=f"record.json is damaged .* remove the folder {tmp_path}"):

@@ -162,6 +162,25 @@ def test_ctrl_c_lets_go_of_a_search_that_is_stopped_and_resumed_later(
     assert launch("stop", "s").returncode == 0
 
 
+def test_a_search_whose_supervisor_was_killed_can_be_stopped_and_deleted(
+    launch: Launch, images: Path, state: Path
+) -> None:
+    started = launch(*TUNE, "--data", images, "--name", "s", "--jobs", "2", "--parallel", "2", "--no-wait", "--range",
+                     "lr=0.001:0.1", "--env", "FAKE_MODE=wait")  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    jobs = state / "training-jobs"
+    wait(lambda: jobs.is_dir() and len(list(jobs.glob("s-*/handles.json"))) == 2)
+    os.kill(json.loads((state / "tuning-jobs/s/supervisor.json").read_text())["pid"], signal.SIGKILL)
+    wait(lambda: json.loads(launch("status", "s", "--json").stdout)["HyperParameterTuningJobStatus"] == "Failed")
+    refused = launch("delete", "s", "--yes")
+    assert refused.returncode == 1 and "2 of its 2 trials running still" in refused.stderr
+    assert "launch.py stop s`" in refused.stderr and len(list(jobs.iterdir())) == 2, "some of it was deleted"
+    stopped = launch("stop", "s")
+    assert stopped.stdout == "s Failed\n" and "2 of its trials run still; they are stopped" in stopped.stderr
+    assert launch("stop", "s").stderr.startswith("Search s had ended already.")
+    assert launch("delete", "s", "--yes").stdout == "deleted tuning job s and its 2 trials\n"
+
+
 def test_a_search_of_failing_trials_says_why(launch: Launch, images: Path) -> None:
     done = launch(*TUNE, "--data", images, "--name", "s", "--jobs", "2", "--range", "lr=0.001:0.1", "--env",
                   "FAKE_MODE=fail")  # fmt: skip
