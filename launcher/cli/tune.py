@@ -28,7 +28,8 @@ def _word(*words: str) -> dict[str, Any]:
               help="What a hyperparameter may be: MIN:MAX, MIN:MAX:SCALE (Auto, Linear, Logarithmic or "
               "ReverseLogarithmic), or A,B,C; semicolons where values have commas. Wins over the preset's; "
               "repeatable.")  # fmt: skip
-@click.option("--strategy", **_word(*_STRATEGIES), help="How values are chosen.  [default: Bayesian]")
+@click.option("--strategy", **_word(*_STRATEGIES), help="How values are chosen; Bayesian with --local installs "
+              "one more environment, once.  [default: Bayesian]")  # fmt: skip
 @click.option("--objective", metavar="METRIC",
               help="What is optimized: a metric that training prints.  [default: validation:loss]")  # fmt: skip
 @click.option("--minimize", "goal", flag_value="Minimize", default=None, help="The default for losses.")
@@ -96,6 +97,8 @@ def command(
         print_json(request)
         return
     door = where.open(starts=True)
+    if where.local:
+        _announce(request["HyperParameterTuningJobConfig"])
     from launcher.cli.searching import run_tuning
 
     search, shared = config.tuning, config.tuning.training
@@ -107,6 +110,20 @@ def command(
     for name, uri in shared.channels.items():
         say(f"  channel {name}: {uri}")
     run_tuning(door, config, where, wait=not no_wait, as_json=as_json)
+
+
+def _announce(config: dict[str, Any]) -> None:
+    """Say what a search installs before its first trial."""
+    from launcher.cli.console import say
+    from launcher.local.settings import Settings
+    from launcher.local.tuning import interpreter
+
+    needed = interpreter.missing_bytes(config, Settings())
+    if needed:
+        say(
+            f"A Bayesian search first installs an environment of its own, once: about {needed / 1e9:.1f} GB, a minute "
+            "or two; --strategy Random needs none."
+        )
 
 
 def _resume(where: DoorWords, name: str, idle: list[str], *, wait: bool, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from launcher.aws.presence import credentials_found
 from launcher.local.engines.choice import answers, candidates
 from launcher.local.engines.environments import Environments, java_installed
 from launcher.local.settings import Settings
+from launcher.local.tuning import interpreter
 
 # What a job leaves: its model, packed and not, its checkpoints, its log.
 WORK_GB = 1
@@ -75,11 +76,24 @@ def _environments(settings: Settings) -> Iterator[Finding]:
         ready = environments.ready(role)
         text = str(place) if ready else f"not made yet; the first --local process {role} makes it (a minute or two)"
         yield Finding(f"{role} environment", ready, text)
-    used = {environments.place("train"), environments.place("serve"), environments.place("serve", gpu=True)}
+    yield _tune_environment(environments)
+    roles = (("train", False), ("serve", False), ("serve", True), (interpreter.ROLE, False))
+    used = {environments.place(role, gpu=gpu) for role, gpu in roles}
     folder = settings.cache / "envs"
     stale = [p for p in folder.iterdir() if p.is_dir() and p not in used] if folder.is_dir() else []
     if stale:
         yield Finding("old environments", False, f"no longer used, rm -r {shlex.join(map(str, stale))} frees the disk")
+
+
+def _tune_environment(environments: Environments) -> Finding:
+    subject = f"{interpreter.ROLE} environment"
+    if environments.ready(interpreter.ROLE):
+        return Finding(subject, True, str(environments.place(interpreter.ROLE)))
+    if not interpreter.wanted({"Strategy": "Bayesian"}):
+        return Finding(subject, True, "not needed: a Bayesian search finds torch beside the launcher")
+    gigabytes = environments.missing_bytes(interpreter.ROLE) / 1e9
+    text = f"not made yet; the first Bayesian search with --local makes it (about {gigabytes:.1f} GB, a minute or two)"
+    return Finding(subject, False, text)
 
 
 def _java() -> Finding:

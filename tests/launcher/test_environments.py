@@ -36,8 +36,9 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def made(tmp_path: Path) -> Environments:
     requirements = tmp_path / "checkout" / "requirements"
     requirements.mkdir(parents=True)
-    for lock in ("train.txt", "serve.txt", "serve-gpu.txt", "java.txt"):
-        (requirements / lock).write_text(f"# {lock}\n")
+    for lock in ("train.txt", "serve.txt", "serve-gpu.txt", "java.txt", "tune.txt"):
+        torch = "" if lock in ("serve.txt", "java.txt") else "torch==2.0 \\\n"
+        (requirements / lock).write_text(f"# {lock}\n{torch}")
     return Environments(Settings(checkout=tmp_path / "checkout", cache=tmp_path / "cache"))
 
 
@@ -106,6 +107,28 @@ def test_an_environment_that_is_there_takes_no_more_of_the_disk(made: Environmen
     assert made.missing_bytes("train") > 10**9
     made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
     assert made.missing_bytes("train") == 0
+
+
+def test_an_environment_needs_little_beside_another_whose_torch_it_can_link_to(made: Environments, uv: Path) -> None:
+    alone = made.missing_bytes("tune")
+    made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
+    torch = made.place("train") / "lib/python3.11/site-packages/torch/__init__.py"
+    torch.parent.mkdir(parents=True)
+    torch.touch()
+    assert made.missing_bytes("tune") == alone, "a copy is nothing to link to"
+    (torch.parent / "cached").hardlink_to(torch)
+    assert made.missing_bytes("tune") < 10**9 < alone
+    assert made.missing_bytes("serve") == 750_000_000, "which has no torch"
+
+
+def test_another_torch_is_not_linked_to(made: Environments, uv: Path, tmp_path: Path) -> None:
+    made.ensure("train", gpu=False, say=lambda _: None, cancelled=never)
+    torch = made.place("train") / "lib/python3.11/site-packages/torch/__init__.py"
+    torch.parent.mkdir(parents=True)
+    torch.touch()
+    (torch.parent / "cached").hardlink_to(torch)
+    (tmp_path / "checkout/requirements/tune.txt").write_text("torch==2.1\n")
+    assert made.missing_bytes("tune") > 10**9
 
 
 def test_java_is_added_where_none_is_installed(

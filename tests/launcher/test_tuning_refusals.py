@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 
+from launcher.errors import EngineError
 from launcher.local.client import LocalSageMaker
 from launcher.local.wire import service_model
 from tests.launcher.searches import LR, OPTIMIZER, AtEnd, Make, client_fixture, over_fixture, search_fixture, trials_of
@@ -218,3 +221,14 @@ def test_every_answer_has_the_shape_of_awss(client: LocalSageMaker, search: Make
     check("ListTrainingJobsForHyperParameterTuningJob", listed)
     job = client.describe_training_job(TrainingJobName=listed["TrainingJobSummaries"][0]["TrainingJobName"])
     assert job["TuningJobArn"] == over("old")["HyperParameterTuningJobArn"]
+
+
+def test_a_bayesian_search_for_whose_environment_there_is_no_room_is_not_created(
+    client: LocalSageMaker, search: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)  # no torch beside the launcher
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2 * 10**8))
+    with pytest.raises(EngineError, match=r"has 0\.2 GB free and the tune environment needs about 5\.5 GB; make room"):
+        client.create_hyper_parameter_tuning_job(**search(strategy="Bayesian"))
+    assert client.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"] == []

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -28,10 +29,13 @@ _LOCKS = {"train": ("train.txt",), "serve": ("serve.txt",), "serve-gpu": ("serve
           "tune": ("tune.txt",)}  # fmt: skip
 _JAVA_LOCK = "java.txt"
 _COMPLETE = "complete"
+_TORCH = re.compile(r"^torch==\S+", re.MULTILINE)
 # What an environment takes on the disk: train was measured at 5.0 GB, serve at 0.6. uv's cache holds the same files,
 # by hard links, where it lies on the same file system.
 _NEEDED_BYTES = {"train": 5_500_000_000, "serve": 750_000_000, "serve-gpu": 5_500_000_000,
                  "tune": 5_500_000_000}  # fmt: skip
+# What is left of it where uv links torch and CUDA (4.8 GB) to those of another environment.
+_BESIDE_BYTES = {"train": 900_000_000, "serve-gpu": 900_000_000, "tune": 300_000_000}
 
 
 class Environments:
@@ -55,7 +59,35 @@ class Environments:
 
     def missing_bytes(self, role: str, *, gpu: bool = False) -> int:
         """What making the environment will take on the disk; 0 when it is there."""
-        return 0 if self.ready(role, gpu=gpu) else _NEEDED_BYTES[_name(role, gpu)]
+        return 0 if self.ready(role, gpu=gpu) else self._needed_bytes(_name(role, gpu))
+
+    def check_room(self, role: str, *, gpu: bool = False) -> None:
+        """Raise EngineError when the environment is not there and the disk has no room for it."""
+        place = self.place(role, gpu=gpu).parent
+        needed = self.missing_bytes(role, gpu=gpu)
+        free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+        if free < needed:
+            raise EngineError(
+                f"The disk under {place} has {free / 1e9:.1f} GB free and the {_name(role, gpu)} environment needs "
+                f"about {needed / 1e9:.1f} GB; make room, or remove old environments there."
+            )
+
+    def _needed_bytes(self, name: str) -> int:
+        torch = self._torch(name)
+        others = (other for other in _BESIDE_BYTES if name in _BESIDE_BYTES and other != name)
+        linked = any(self._links_torch(other) for other in others if torch and self._torch(other) == torch)
+        return _BESIDE_BYTES[name] if linked else _NEEDED_BYTES[name]
+
+    def _links_torch(self, name: str) -> bool:
+        """Whether the environment is there and shares its torch with uv's cache, so that another one can too."""
+        place = self.place(name)
+        files = place.glob("lib/python*/site-packages/torch/__init__.py")
+        return (place / _COMPLETE).is_file() and any(file.stat().st_nlink > 1 for file in files)
+
+    def _torch(self, name: str) -> str:
+        """The pinned torch; "" where there is none."""
+        texts = (lock.read_text(encoding="utf-8") for lock in self._locks(name) if lock.is_file())
+        return next((found.group() for text in texts if (found := _TORCH.search(text))), "")
 
     def ensure(self, role: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> Path:
         """Make the environment unless it is there; two makers at once make one. Raises EngineError."""
@@ -80,12 +112,7 @@ class Environments:
 
     def _make(self, place: Path, name: str, say: Say, cancelled: Callable[[], bool]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(place.parent).free
-        if free < _NEEDED_BYTES[name]:
-            raise EngineError(
-                f"The disk under {place.parent} has {free / 1e9:.1f} GB free and the {name} environment needs about "
-                f"{_NEEDED_BYTES[name] / 1e9:.1f} GB; make room, or remove old environments there."
-            )
+        self.check_room(name)
         shutil.rmtree(place, ignore_errors=True)
         locks = self._locks(name)
         say(f"Installing the {name} environment from {', '.join(lock.name for lock in locks)} (once, a minute or two)")

@@ -14,7 +14,7 @@ from launcher.local.processes import reap, wait_until
 from launcher.local.records import new_tuning_record, supervisor_of
 from launcher.local.settings import Settings
 from launcher.local.store import Document, Store
-from launcher.local.tuning import completion, warmstart
+from launcher.local.tuning import completion, interpreter, warmstart
 from launcher.local.tuning.checks import OPERATION, check_search
 from launcher.local.tuning.request import trial_request
 from launcher.local.tuning.space import Space
@@ -52,6 +52,7 @@ class TuningCalls:
         lowest = {each.name: each.lowest for each in Space.of(_config(request)).ranges}
         self._check_training(OPERATION, trial_request(request, name, lowest))
         parents = [self._parent(request, each) for each in warmstart.names(request)]
+        interpreter.check_room(_config(request), self.settings)
         documents = {
             store.REQUEST: request,
             store.RECORD: {**new_tuning_record(self.clock()), "HyperParameterTuningJobArn": tuning_arn(name)},
@@ -192,6 +193,7 @@ class TuningCalls:
             status = record["HyperParameterTuningJobStatus"]
             if status not in ("Failed", "Stopped"):
                 refuse(operation, f"Tuning job {name} is {status}; only a failed or stopped one can go on.")
+            interpreter.check_room(_config(store.read_json(folder / store.REQUEST) or {}), self.settings)
             wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
             (folder / store.STOP).unlink(missing_ok=True)
             # In this order: a record in progress without a supervisor is one that was abandoned.
