@@ -57,7 +57,8 @@ class Logs(Protocol):
 class Door:
     """Clients, and how many seconds to leave between two looks at something that changes.
 
-    ``read`` opens the object at an S3Uri, and raises NotFound where there is none.
+    ``read`` opens the object at an S3Uri, and raises NotFound where there is none. ``address`` is where a named
+    endpoint in service answers HTTP by itself; None behind AWS's door, which answers signed requests alone.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Door:
     logs: Logs
     read: Callable[[str], IO[bytes]]
     interval: float
+    address: Callable[[str], str | None] = lambda _endpoint: None
 
 
 def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
@@ -85,12 +87,14 @@ def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
 
     settings, sentence = (Settings(), "") if engine is None else choose(engine, Settings(), os.environ)
     store = Store(state)
+    runtime = LocalRuntime(store)
     door = Door(
         kind="local",
         sagemaker=LocalSageMaker(state, settings),
-        runtime=LocalRuntime(store),
+        runtime=runtime,
         logs=LocalLogs(store),
         read=objects.read,
         interval=0.25,
+        address=runtime.address,
     )
     return door, sentence

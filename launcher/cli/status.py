@@ -68,9 +68,11 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
         ("training job", training.describe),
     ):
         try:
-            found.append((kind, public(describe(door, name))))
+            description = public(describe(door, name))
         except NotFound:
             continue  # it is of the other kind
+        address = door.address(name) if kind == "endpoint" else None
+        found.append((kind, {**description, "Address": address} if address else description))
     if not found:
         raise NotFound(f"There is no search, job or endpoint '{name}'; `launch.py status` lists what there is.")
     if as_json:
@@ -110,6 +112,9 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     lines = [f"{kind} {name}: {status}"]
     if description.get("FailureReason"):
         lines.append(f"  reason   {description['FailureReason']}")
+    if description.get("Address"):
+        lines.append(f"  address  {description['Address']}")
+        lines.append(f"  curl --data-binary @PICTURE.jpg -H 'Content-Type: image/jpeg' {description['Address']}")
     for move in description.get("SecondaryStatusTransitions", []):
         took = f" ({span((move['EndTime'] - move['StartTime']).total_seconds())})" if "EndTime" in move else ""
         lines.append(f"  {move['Status']:<12} {move.get('StatusMessage', '')}{took}")

@@ -72,6 +72,14 @@ class LocalRuntime:
         )
         return {**answer, "Body": StreamingBody(io.BytesIO(payload), len(payload))}  # type: ignore[arg-type]
 
+    def address(self, name: str) -> str | None:
+        """Where the endpoint's container takes requests, for any HTTP client; None unless it is in service."""
+        record = self.store.read(store.ENDPOINTS, name, store.RECORD) or {}
+        if record.get("EndpointStatus") != "InService" or not record.get("Address"):
+            return None
+        host, port = record["Address"]
+        return f"http://{host}:{port}/invocations"
+
     def _post(
         self, operation: str, name: str, address: tuple[str, int], data: bytes, headers: dict[str, str]
     ) -> tuple[int, http.client.HTTPMessage, bytes]:

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,12 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert document["label"] == "bee" and document["seen"]["type"] == "image/jpeg"
     (row,) = [row for row in json.loads(launch("status", "--json").stdout) if row["kind"] == "endpoint"]
     assert row["status"] == "InService"
+    address = json.loads(launch("status", "bees-endpoint", "--json").stdout)["Address"]
+    assert f"curl --data-binary @PICTURE.jpg -H 'Content-Type: image/jpeg' {address}" in (
+        launch("status", "bees-endpoint").stdout
+    )
+    with urllib.request.urlopen(urllib.request.Request(address, data=b"picture"), timeout=60) as answered:
+        assert json.load(answered)["predictions"][0]["label"] == "bee"
     assert "epoch=2" in launch("logs", "bees").stdout
     assert launch("delete", "bees-endpoint").returncode == 0
     wait(lambda: not processes_under(state))
