@@ -63,7 +63,7 @@ def command(
     where.remark(instance_type=words["instance_type"])
     source = job or from_tuning
     if from_tuning:
-        job = tuning.best(tuning.describe(where.open(), from_tuning))["TrainingJobName"]
+        model = tuning.artifact(where.open(), from_tuning)
     if job:
         found = training.describe(where.open(), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)

@@ -126,11 +126,14 @@ def artifact(description: Description) -> str:
     """Where the job's model.tar.gz lies. Raises JobFailed when there is none."""
     uri = str(description.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""))
     status = description["TrainingJobStatus"]
-    if not uri or status not in TRAINING_ENDED:
+    name = description["TrainingJobName"]
+    if status not in TRAINING_ENDED:
         raise JobFailed(
-            f"Training job {description['TrainingJobName']} is {status} and has left no model; "
-            "wait for it (`launch.py logs JOB -f`), or choose a completed one."
+            f"Training job {name} is {status} and has left no model yet; wait for it (`launch.py logs {name} -f`), or "
+            "choose a completed one."
         )
+    if not uri:
+        raise JobFailed(f"Training job {name} is {status} and has left no model; {_go_on(description)}")
     return uri
 
 

@@ -195,11 +195,28 @@ def conclude(door: Door, description: Description) -> Description:
     if status == "Failed":
         raise JobFailed(f"Search {name} failed. {description.get('FailureReason', 'No reason was given.')}")
     if status == "Stopped":
-        go_on = f"tune --resume {name}` goes on with it" if door.kind == "local" else (
-            f"tune --warm-start {name} …` begins another from what it found")  # fmt: skip
-        raise JobStopped(f"Search {name} was stopped; `launch.py {go_on}.")
+        raise JobStopped(f"Search {name} was stopped; {_go_on(door, name)}.")
     best(description)
     return description
+
+
+def _go_on(door: Door, name: str) -> str:
+    if door.kind == "local":
+        return f"`launch.py tune --resume {name}` goes on with it"
+    return f"`launch.py tune --warm-start {name} …` begins another from what it found"
+
+
+def artifact(door: Door, name: str) -> str:
+    """Where the model of the search's best trial lies. Raises NotFound, and JobFailed when there is none."""
+    description = describe(door, name)
+    trial = training.describe(door, best(description)["TrainingJobName"])
+    if trial["TrainingJobStatus"] not in TRAINING_ENDED or trial.get("ModelArtifacts", {}).get("S3ModelArtifacts"):
+        return training.artifact(trial)
+    go_on = "" if description["HyperParameterTuningJobStatus"] == "Completed" else f", and {_go_on(door, name)}"
+    raise JobFailed(
+        f"The best trial of search {name}, {trial['TrainingJobName']}, is {trial['TrainingJobStatus']} and has left no "
+        f"model; `launch.py train --from-tuning {name}` trains with its values{go_on}."
+    )
 
 
 def stop(door: Door, name: str) -> str:

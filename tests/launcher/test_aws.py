@@ -142,6 +142,15 @@ def test_a_job_out_of_time_says_how_to_go_on() -> None:
         training.conclude(described("Stopped", "MaxRuntimeExceeded", "x", CheckpointConfig=checkpoints))
 
 
+def test_a_job_without_a_model_says_what_helps() -> None:
+    with pytest.raises(JobFailed, match=r"no model yet; wait for it \(`launch\.py logs job -f`\)"):
+        training.artifact(described("InProgress", "Training", "x"))
+    checkpoints = {"S3Uri": "s3://b/c"}
+    with pytest.raises(JobFailed, match=r"is Stopped .* no model; to go on, train again with --checkpoints s3://b/c"):
+        training.artifact(described("Stopped", "Stopped", "x", CheckpointConfig=checkpoints,
+                                    ModelArtifacts={"S3ModelArtifacts": ""}))  # fmt: skip
+
+
 def test_a_job_is_stopped_once(account: Account) -> None:
     account.sagemaker.add_response("describe_training_job", described("InProgress", "Training", "x"))
     account.sagemaker.add_response("stop_training_job", {}, {"TrainingJobName": "job"})

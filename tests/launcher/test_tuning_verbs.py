@@ -15,7 +15,7 @@ from launcher.config import Tuning, training_config
 from launcher.config.ranges import read_range
 from launcher.config.tuned import tuned_preset, tuned_words
 from launcher.config.words import Place, TrainWords
-from launcher.errors import ConfigError, JobFailed, JobStopped, NotFound
+from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.verbs import listing, tuning
 from tests.launcher.test_aws import NOW, Account, in_aws
 from tests.launcher.test_aws import described as job_described
@@ -197,6 +197,28 @@ def test_what_a_search_came_to_is_a_sentence(account: Account) -> None:
         tuning.conclude(account.door, described("Completed"))
     with pytest.raises(JobFailed, match="no best trial yet"):
         tuning.best(described("InProgress"))
+
+
+def test_a_best_trial_without_a_model_says_what_helps(account: Account) -> None:
+    local = replace(account.door, kind="local")
+    best = trial(1, "Stopped", value=0.5)
+    account.sagemaker.add_response("describe_hyper_parameter_tuning_job", described("Stopped", best))
+    without = job_described("Stopped", "Stopped", ModelArtifacts={"S3ModelArtifacts": ""})
+    account.sagemaker.add_response("describe_training_job", without)
+    with pytest.raises(JobFailed, match=r"train --from-tuning s` trains .* `launch\.py tune --resume s` goes on"):
+        tuning.artifact(local, "s")
+    account.sagemaker.add_response("describe_hyper_parameter_tuning_job", described("Completed", trial(1, value=0.5)))
+    account.sagemaker.add_response(
+        "describe_training_job", job_described("Completed", "Completed", ModelArtifacts={"S3ModelArtifacts": "s3://m"})
+    )
+    assert tuning.artifact(account.door, "s") == "s3://m"
+
+
+def test_nothing_of_a_search_is_deleted_while_a_trial_runs(account: Account) -> None:
+    answer(account, described("Failed"), [trial(1), trial(2, "InProgress")])
+    tuning.describe(account.door, "s")
+    with pytest.raises(LauncherError, match=r"1 of its 2 trials running still.*`launch\.py stop s`"):
+        tuning.delete(account.door, "s")
 
 
 def test_deleting_a_search_deletes_its_trials_first(account: Account) -> None:
