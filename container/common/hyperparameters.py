@@ -20,7 +20,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from container.common.errors import HyperparameterError
-from container.common.names import did_you_mean
+from container.common.names import nearest
 from container.common.parsers import (
     Parser,
     auto_or,
@@ -363,8 +363,11 @@ _SYNONYMS = {
 
 
 def _suggestion(name: str) -> str:
-    synonym = _SYNONYMS.get(name.lower())
-    return f" Did you mean '{synonym}'?" if synonym else did_you_mean(name, NAMES)
+    # Others' names may be mistyped too.
+    guess = nearest(name, [*NAMES, *_SYNONYMS])
+    if guess is None:
+        return f" All {len(NAMES)} are listed by `launch.py train --help`."
+    return f" Did you mean '{_SYNONYMS.get(guess, guess)}'?"
 
 
 def _parse_value(name: str, raw: Any) -> Any:

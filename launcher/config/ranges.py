@@ -168,4 +168,4 @@ def _allowed(name: str, value: str) -> None:
     try:
         hyperparameters.parse({name: value})
     except HyperparameterError as exc:
-        raise ConfigError(f"The range of '{name}' goes too far: {exc}") from exc
+        raise ConfigError(f"The range of '{name}' cannot be used: {exc}") from exc

@@ -67,7 +67,8 @@ def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: dateti
         return RunConfig(door=place.door, preset=preset.name or None, tuning=tuning)
     except ValueError as exc:
         said = problem(exc)
-        raise ConfigError(f"{said[0].upper()}{said[1:].rstrip('.?')}.") from exc
+        end = "" if said.endswith(("?", ".")) else "."
+        raise ConfigError(f"{said[0].upper()}{said[1:]}{end}") from exc
 
 
 _KEPT = ("max_search_runtime", "target", "patience_jobs", "until_converged", "random_seed", "min_resource",

@@ -49,11 +49,24 @@ def test_what_sagemaker_adds_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("learning-rate", "lr"), ("batch_sise", "batch-size"), ("optimiser", "optimizer"), ("epoch", "epochs")],
+    [
+        ("learning-rate", "lr"),
+        ("lerning_rate", "lr"),
+        ("batch_sise", "batch-size"),
+        ("optimiser", "optimizer"),
+        ("epoch", "epochs"),
+        ("ruls", "rules"),
+        ("Learning_Rate", "lr"),
+    ],
 )
 def test_an_unknown_name_is_refused_and_the_nearest_named(given: str, meant: str) -> None:
     with pytest.raises(HyperparameterError, match=f"Unknown hyperparameter '{given}'. Did you mean '{meant}'"):
         schema.parse({given: "1"})
+
+
+def test_a_name_like_no_other_is_refused_with_where_all_are_listed() -> None:
+    with pytest.raises(HyperparameterError, match=r"'xyzzy'\. All \d+ are listed by `launch\.py train --help`\.$"):
+        schema.parse({"xyzzy": "1"})
 
 
 @pytest.mark.parametrize(
