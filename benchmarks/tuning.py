@@ -5,7 +5,8 @@
 DATA holds train/ and val/ in ImageFolder layout. Our side is one CreateHyperParameterTuningJob through the local
 door with processes: from the call to the search's end, with every start, feature pass, export and packing in it.
 The plain side is the loop of frozen_backbone.py with a trial's own learning rate, weight decay and batch size; the
-loop alone is timed, without its imports, and it exports nothing. --plain of the trials are run so, evenly spaced
+loop alone is timed, without its imports, and it exports nothing; each of ours exports its model, in fp32 unless
+--precision auto. --plain of the trials are run so, evenly spaced
 over the learning rates, and the time of all is scaled from their median. Our accuracy is that of the kept epoch, the
 plain loop's that of its last. Without --weights the backbone is random, and the accuracies are low ones.
 """
@@ -39,7 +40,7 @@ NAME = "speed"
 Trial = dict[str, Any]
 
 
-def request(setting: Setting, state: Path, *, trials: int, parallel: int) -> dict[str, Any]:
+def request(setting: Setting, state: Path, *, trials: int, parallel: int, precision: str) -> dict[str, Any]:
     """A random search over what a head's training depends on."""
     channels = {"train": setting.train, "validation": setting.validation}
     channels |= {"weights": setting.weights} if setting.weights else {}
@@ -64,6 +65,7 @@ def request(setting: Setting, state: Path, *, trials: int, parallel: int) -> dic
                 "weights": "channel" if setting.weights else "none",
                 "epochs": str(setting.epochs),
                 "test-fraction": "0",
+                "precision": precision,
             },
             "AlgorithmSpecification": {
                 "TrainingImage": "byoc-train",
@@ -88,13 +90,14 @@ def request(setting: Setting, state: Path, *, trials: int, parallel: int) -> dic
     }
 
 
-def search(setting: Setting, state: Path, *, trials: int, parallel: int) -> tuple[float, list[Trial]]:
+def search(setting: Setting, state: Path, *, trials: int, parallel: int, precision: str) -> tuple[float, list[Trial]]:
     """Seconds of the whole search, and every trial's description."""
     settings = Settings()
     Environments(settings).ensure("train", gpu=False, say=print, cancelled=lambda: False)
     door, _ = open_local(state, "process")
     began = time.perf_counter()
-    door.sagemaker.create_hyper_parameter_tuning_job(**request(setting, state, trials=trials, parallel=parallel))
+    asked = request(setting, state, trials=trials, parallel=parallel, precision=precision)
+    door.sagemaker.create_hyper_parameter_tuning_job(**asked)
     while _status(door) == "InProgress":
         time.sleep(0.2)
     seconds = time.perf_counter() - began
@@ -136,13 +139,16 @@ def main() -> None:
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--precision", default="fp32", help="of the exported models; auto quantizes the body once")
     parser.add_argument("--plain", type=int, default=3, help="how many trials are run by the plain loop too")
     options = parser.parse_args()
     splits = resolve(options.data)
     setting = Setting(splits["train"], splits["validation"], options.model, options.weights, options.epochs)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        seconds, trials = search(setting, Path(folder), trials=options.trials, parallel=options.parallel)
+        seconds, trials = search(
+            setting, Path(folder), trials=options.trials, parallel=options.parallel, precision=options.precision
+        )
     print(f"search: {len(trials)} trials of {options.epochs} epochs in {seconds:.1f} s", flush=True)
     completed = [trial for trial in trials if trial["TrainingJobStatus"] == "Completed"]
     ordered = sorted(completed, key=lambda trial: float(trial["HyperParameters"]["lr"]))

@@ -103,13 +103,14 @@ class Workshop:
             if entry and found:
                 self.console.say(f"exported body: from the cache {entry.folder}")
                 return found
-            made = self._made()
+            with self.cache.every_core():
+                made = self._made()
             self.cache.keep(KIND, self._key, self._copied)
             return made
 
     def body_again(self) -> Body:
         """The same, made although the cache has one: for one that turned out to be damaged."""
-        with self.cache.lock(KIND, self._key):
+        with self.cache.lock(KIND, self._key), self.cache.every_core():
             made = self._made()
             self.cache.keep(KIND, self._key, self._copied)
             return made

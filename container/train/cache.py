@@ -153,19 +153,41 @@ class Cache:
         self.keep(kind, key, lambda folder: storage.write_text(folder / _TEXT, text))
 
     @contextlib.contextmanager
-    def lock(self, kind: str, key: str) -> Iterator[None]:
-        """Only one job at a time is inside; the others wait here, and heed a stop.
+    def every_core(self) -> Iterator[None]:
+        """What is made for all jobs is made with every core, by one job at a time; to be called inside the lock.
+
+        Trials that run at once have a part of the cores each. Those that wait for this one leave theirs idle; two
+        that compute at once, with every core each, would take ten times as long (their threads wait for each other).
+        """
+        import torch
+
+        from container.train.decode import processors
+
+        if self._folder is None:
+            yield
+            return
+        with self.lock("turns", "every-core", what="another job's turn to use every core"):
+            before = torch.get_num_threads()
+            torch.set_num_threads(processors())
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
+
+    @contextlib.contextmanager
+    def lock(self, kind: str, key: str, *, what: str = "") -> Iterator[None]:
+        """Only one job at a time is inside; the others wait here, and heed a stop. ``what`` they are told to wait for.
 
         Raises JobStopped when the job is asked to stop while it waits.
         """
-        descriptor = self._locked(kind, key)
+        descriptor = self._locked(kind, key, what or f"another job, which is computing the same {kind}")
         try:
             yield
         finally:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _locked(self, kind: str, key: str) -> int | None:
+    def _locked(self, kind: str, key: str, what: str) -> int | None:
         """A descriptor that holds the lock; None where the disk allows none, and then nothing is written."""
         told = False
         while self._folder is not None and self._writable:
@@ -173,7 +195,7 @@ class Cache:
                 descriptor = _open_locked(self._folder / _LOCKS / f"{kind}-{key}")
             except BlockingIOError:
                 if not told:
-                    self._console.say(f"waiting for another job, which is computing the same {kind}")
+                    self._console.say(f"waiting for {what}")
                 told = True
                 self._stop.check()
                 time.sleep(SECONDS_BETWEEN_LOOKS)

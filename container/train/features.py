@@ -87,7 +87,8 @@ class FeatureStore:
             entry = self._cache.find(KIND, key)
             found = self._kept(entry.file(FILE) if entry else None, images)
             if found is None:
-                found = compute()
+                with self._cache.every_core() if self._world.size == 1 else contextlib.nullcontext():
+                    found = compute()
                 if self._world.first:
                     content = _file_of(found)
                     self._cache.keep(
