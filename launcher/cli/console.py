@@ -42,6 +42,15 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
+def confirm(question: str) -> None:
+    """Ask, and go on after a yes only. Raises click.Abort, and ConfigError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        from launcher.errors import ConfigError
+
+        raise ConfigError(f"{question} Nobody can answer here, for this is no terminal; say so with --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output, plain text in aligned columns; it reads as well in a file."""
     widths = [max(len(str(row[i])) for row in [columns, *rows]) for i in range(len(columns))]

@@ -45,7 +45,7 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:
-    from launcher.cli.console import say
+    from launcher.cli.console import confirm, say
     from launcher.cli.running import forget_config
     from launcher.errors import LauncherError
     from launcher.sagemaker import TUNING_ENDED
@@ -57,11 +57,7 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
         raise LauncherError(f"Search {name} is {status}; stop it first with `launch.py stop {name}`.")
     count = len(tuning.trials(door, name))
     if not yes:
-        click.confirm(
-            f"Delete the search {name} ({status}) and its {count} trials with their logs and working files?",
-            abort=True,
-            err=True,
-        )
+        confirm(f"Delete the search {name} ({status}) and its {count} trials with their logs and working files?")
     gone = tuning.delete(door, name)
     forget_config("tuning-jobs", name, where)
     click.echo(f"deleted tuning job {name} and its {len(gone)} trials")
@@ -69,7 +65,7 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
 
 
 def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
-    from launcher.cli.console import say
+    from launcher.cli.console import confirm, say
     from launcher.cli.running import forget_config
     from launcher.errors import LauncherError, NotFound
     from launcher.sagemaker import TRAINING_ENDED
@@ -86,9 +82,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     if status not in TRAINING_ENDED:
         raise LauncherError(f"Training job {name} is {status}; stop it first with `launch.py stop {name}`.")
     if not yes:
-        click.confirm(
-            f"Delete the training job {name} ({status}) with its log and working files?", abort=True, err=True
-        )
+        confirm(f"Delete the training job {name} ({status}) with its log and working files?")
     door.sagemaker.delete_training_job(TrainingJobName=name)
     forget_config("training-jobs", name, where)
     click.echo(f"deleted training job {name}")

@@ -47,8 +47,9 @@ def launch(variables: dict[str, str]) -> Launch:
     def run(*words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "launch.py", *map(str, words)]
         return subprocess.run(
-            argv, cwd=CHECKOUT, capture_output=True, text=True, env={**variables, **extra}, timeout=300
-        )
+            argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**variables, **extra},
+            timeout=300,
+        )  # fmt: skip
 
     return run
 
@@ -215,7 +216,9 @@ def test_json_is_json_also_when_nothing_is_waited_for(launch: Launch, images: Pa
 
 def test_deleting_a_job_asks_first(launch: Launch, images: Path, state: Path) -> None:
     launch("train", "--local", "process", "--data", images, "--name", "j")
-    assert launch("delete", "j").returncode == 130  # nobody answers
+    refused = launch("delete", "j")
+    assert refused.returncode == 2 and "[y/N]" not in refused.stderr
+    assert refused.stderr.startswith("Error: Delete the training job j (Completed)") and "--yes" in refused.stderr
     assert (state / "training-jobs/j").exists()
 
 

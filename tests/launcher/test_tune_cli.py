@@ -120,7 +120,7 @@ def test_a_search_runs_and_its_best_trial_is_trained_again_and_deployed(
     assert (deployed.returncode, deployed.stdout) == (0, "s-endpoint\n"), deployed.stderr
     assert launch("delete", "s-endpoint").returncode == 0
 
-    assert launch("delete", "s").returncode == 130, "nobody answers"
+    assert launch("delete", "s").returncode == 2, "nobody answers"
     gone = launch("delete", "s", "--yes")
     assert gone.stdout == "deleted tuning job s and its 3 trials\n" and "models stay under file://" in gone.stderr
     assert list((state / "training-jobs").iterdir()) == []
