@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -161,9 +162,15 @@ class _Job:
             said = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
             if said:
                 return f"AlgorithmError: {said.rstrip('.')}, exit code: {status}"
+        if status == 128 + signal.SIGKILL:
+            checkpoints = self.request.get("CheckpointConfig", {}).get("S3Uri")
+            again = f"with --checkpoints {checkpoints} to go on, or " if checkpoints else ""
+            return (
+                f"AlgorithmError: The training was killed (signal 9), perhaps for want of memory; train again {again}"
+                f"with less of it (a smaller --batch-size), exit code: {status}"
+            )
         words = ""
         for log in self.logs.values():
             text = log.read_text(encoding="utf-8", errors="replace")[-20_000:]
             words = words or (last_words(text) if text.strip() else "")
-        killed = " (killed, perhaps for want of memory)" if status == 137 else ""
-        return f"AlgorithmError: the container printed last: {words or 'nothing'}{killed}, exit code: {status}"
+        return f"AlgorithmError: the training printed last: {words or 'nothing'}, exit code: {status}"

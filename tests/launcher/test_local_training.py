@@ -63,8 +63,16 @@ def test_a_failed_job_gives_the_reason_it_wrote(create: Create, ended: AtEnd) ->
 
 
 def test_a_crashed_job_gives_the_last_line_of_its_log(create: Create, ended: AtEnd) -> None:
-    reason = ended(create("job", "crash"))["FailureReason"]
-    assert "and no end of line" in reason and "exit code: 137" in reason
+    reason = ended(create("job", "abort"))["FailureReason"]
+    assert reason == "AlgorithmError: the training printed last: Segmentation fault, sort of, exit code: 3"
+
+
+def test_a_killed_job_says_so_and_how_to_go_on(create: Create, ended: AtEnd, tmp_path: Path) -> None:
+    checkpoints = to_uri(tmp_path / "c")
+    reason = ended(create("job", "crash", checkpoints=checkpoints))["FailureReason"]
+    assert "killed (signal 9), perhaps for want of memory" in reason
+    assert f"train again with --checkpoints {checkpoints} to go on" in reason
+    assert reason.endswith("exit code: 137") and "container" not in reason and "epoch=" not in reason
 
 
 def test_a_logs_last_line_needs_no_end(door: Door, create: Create, ended: AtEnd) -> None:

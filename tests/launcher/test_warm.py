@@ -133,7 +133,7 @@ def test_a_job_and_its_supervisor_are_forked(
     [
         ("complete", "Completed", ""),
         ("fail", "Failed", "The learning rate is too high; lower --lr, exit code: 1"),
-        ("crash", "Failed", "and no end of line (killed, perhaps for want of memory), exit code: 137"),
+        ("crash", "Failed", "train again with less of it (a smaller --batch-size), exit code: 137"),
     ],
 )
 def test_a_forked_job_ends_as_any_other(

@@ -46,6 +46,9 @@ if mode == "crash":
     print("Segmentation fault, sort of", flush=True)
     print("and no end of line", end="", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+if mode == "abort":
+    print("Segmentation fault, sort of", flush=True)
+    sys.exit(3)
 print("test:loss=0.4 test:accuracy=0.95", flush=True)
 manifest = {"precision": "int8", "inference_precision": "f32", "hyperparameters": hyperparameters}
 (base / "model/manifest.json").write_text(json.dumps(manifest))
