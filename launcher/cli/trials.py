@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _BEST = "★"
 # What the table needs beside its rows: borders, header, title, and what said so much above it.
 _FRAME = 6
+# What a column takes beside its text.
+_GAP = 3
 
 
 class View(Protocol):
@@ -134,31 +136,49 @@ class LiveView:
                 self._live.console.print(f"  trial {trial.number} failed: {trial.reason}", markup=False)
         self._last = look
         room = max(stderr().height - _FRAME, 3)
-        self._live.update(_table(look, fitting(look.trials, room)), refresh=True)
+        self._live.update(_table(look, fitting(look.trials, room), stderr().width), refresh=True)
 
     def close(self) -> None:
         """Leave the whole table where it is."""
         if self._last is not None:
-            self._live.update(_table(self._last, self._last.trials), refresh=True)
+            self._live.update(_table(self._last, self._last.trials, stderr().width), refresh=True)
         self._live.stop()
 
 
-def _table(look: Look, shown: Sequence[Trial]) -> Table:
+def _table(look: Look, shown: Sequence[Trial], width: int) -> Table:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     left_out = len(look.trials) - len(shown)
     title = headline(look) + (f" ({left_out} not shown)" if left_out else "")
+    header, names = columns(look), tuned(look)
+    rows = [row(trial, names) for trial in shown]
+    kept = narrowed([header, *rows], width - 2)
     table = Table(box=box.SIMPLE, title=escape(title), title_justify="left", title_style="bold", pad_edge=False)
-    names = tuned(look)
-    for name in columns(look):
-        table.add_column(escape(name), justify="left" if name == "status" else "right", no_wrap=True)
+    for index in kept:
+        table.add_column(escape(header[index]), justify="left" if header[index] == "status" else "right", no_wrap=True)
     styles = {"Failed": "red", "Stopped": "dim", "InProgress": "cyan"}
-    for trial in shown:
+    for trial, cells in zip(shown, rows, strict=True):
         style = "bold green" if trial.best else styles.get(trial.status)
-        table.add_row(*(escape(cell) for cell in row(trial, names)), style=style)
+        table.add_row(*(escape(cells[index]) for index in kept), style=style)
     return table
+
+
+def narrowed(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns that ``width`` has room for, as whole as they are.
+
+    The duration makes way first, then the epoch, then the last of the tuned values and so on; a trial's number, its
+    objective and its status stay.
+    """
+    widths = [max(len(cells[index]) for cells in rows) + _GAP for index in range(len(rows[0]))]
+    kept = list(range(len(widths)))
+    duration, epoch = kept[-1], kept[-4]
+    for index in (duration, epoch, *reversed(kept[1:-4])):
+        if sum(widths[each] for each in kept) - _GAP <= width:
+            break
+        kept.remove(index)
+    return kept
 
 
 def open_view() -> View:

@@ -186,11 +186,13 @@ def show(event: Event, view: View) -> None:
 
 def let_go(name: str, where: str, *, kind: str = "job", local: bool = False) -> None:
     """What to say when a person stops watching: the work goes on."""
-    stop = f"launch.py {'delete' if kind == 'endpoint' else 'stop'} {name}{where}"
-    say(
-        f"\nNo longer watching; the {kind} {name} goes on.\n"
-        f"  launch.py logs {name} -f{where}   comes back to it\n"
-        f"  launch.py status {name}{where}    says where it is\n"
-        f"  {stop}   ends it"
-        + (f"\n  launch.py tune --resume {name}{where}   goes on with it then" if kind == "search" and local else "")
-    )
+    hints = [
+        (f"logs {name} -f{where}", "comes back to it"),
+        (f"status {name}{where}", "says where it is"),
+        (f"{'delete' if kind == 'endpoint' else 'stop'} {name}{where}", "ends it"),
+    ]
+    if kind == "search" and local:
+        hints.append((f"tune --resume {name}{where}", "goes on with it then"))
+    width = max(len(words) for words, _ in hints)
+    lines = [f"  launch.py {words:<{width}}   {what}" for words, what in hints]
+    say("\n".join([f"\nNo longer watching; the {kind} {name} goes on.", *lines]))

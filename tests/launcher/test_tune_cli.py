@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from launcher.cli.trials import LiveView, PlainView, columns, fitting, follow, headline, row, tuned
+from launcher.cli.trials import LiveView, PlainView, columns, fitting, follow, headline, narrowed, row, tuned
 from launcher.verbs.tuning import Look, Trial
 from tests.launcher.conftest import wait
 from tests.launcher.test_cli import CHECKOUT, Launch, _read_all, launch, variables
@@ -51,6 +52,33 @@ def test_what_does_not_fit_on_the_screen_is_neither_the_best_nor_the_newest() ->
     trials = [trial(number, best=number == 2) for number in range(1, 21)]
     assert [each.number for each in fitting(trials, 4)] == [2, 18, 19, 20]
     assert fitting(trials, 20) == trials
+
+
+def test_a_narrow_table_has_fewer_columns_and_no_shortened_ones() -> None:
+    header = ["trial", "lr", "freeze", "epoch", "validation:loss", "status", "for"]
+    rows = [header, ["10 ★", "0.02674", "backbone", "12", "0.4122", "InProgress", "3 min 10 s"]]
+    shown = [[header[index] for index in narrowed(rows, width)] for width in (90, 70, 60, 46, 10)]
+    assert shown == [
+        header,
+        header[:-1],
+        ["trial", "lr", "freeze", "validation:loss", "status"],
+        ["trial", "lr", "validation:loss", "status"],
+        ["trial", "validation:loss", "status"],
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 52, 64, 70, 100])
+def test_what_the_live_table_shows_is_whole_at_any_width(width: int) -> None:
+    from rich.console import Console
+
+    from launcher.cli.trials import _table
+
+    values = {"lr": "0.026739796818", "optimizer": "adamw"}
+    one = look(trial(1, "InProgress", values=values, seconds=754.0), trial(12, best=True, values=values))
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(_table(one, one.trials, width))
+    text = console.export_text()
+    assert "…" not in text and "InProgress" in text and "validation:loss" in text
 
 
 LOOKS = [
@@ -218,6 +246,8 @@ def test_json_is_json_of_the_search_and_its_trials(launch: Launch, images: Path)
         (["tune", "--resume", "s", "--lr", "1"], 2, "leave out 'lr'"),
         (["tune", "--resume", "s", "--region", "eu-west-1"], 8, "aws configure"),
         (["train", "--from-tuning", "nobody", "--local"], 3, "There is no search 'nobody'"),
+        (["train", "--from-tuning", "nobody"], 3, "There is no search 'nobody'; `"),
+        (["deploy", "--from-tuning", "nobody"], 3, "There is no search 'nobody'; `"),
         (["train", "--from-tuning", "s", "--preset", "demo", "--local"], 2, "Give either --preset or --from-tuning"),
         (["deploy", "--from-tuning", "nobody", "--local"], 3, "There is no search 'nobody'"),
         (["deploy", "--from-tuning", "s", "--job", "j", "--local"], 2, "Give one of --job JOB"),

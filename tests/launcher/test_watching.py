@@ -6,7 +6,7 @@ import pytest
 
 from container.common.durations import span
 from container.common.metrics import Progress, format_progress
-from launcher.cli.watching import LiveView, PlainView, follow, overall, summary
+from launcher.cli.watching import LiveView, PlainView, follow, let_go, overall, summary
 from launcher.verbs.training import Ended, Logged, Moved
 
 TRAINING = Progress(stage="train", done=30, total=60, round=2, rounds=3, rate=12.5, loss=0.4, accuracy=0.9)
@@ -51,6 +51,15 @@ def test_the_live_bar_shows_and_goes(capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr()
     assert said.out == ""
     assert "epoch=2" in said.err and "[file]" in said.err
+
+
+def test_what_can_be_done_with_what_goes_on_stands_in_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    let_go("find", " --state x", kind="search", local=True)
+    lines = capsys.readouterr().err.splitlines()[2:]
+    whats = ("comes back to it", "says where it is", "ends it", "goes on with it then")
+    assert [line[: line.index(what)].count("") for line, what in zip(lines, whats, strict=True)] == [
+        lines[0].index(whats[0]) + 1
+    ] * 4
 
 
 def test_the_time_left_is_that_of_all_epochs() -> None:
