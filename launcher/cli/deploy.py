@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def command(
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
     from launcher.config.words import DeployWords, Place, endpoint_name, fresh_name
-    from launcher.errors import NotFound
+    from launcher.errors import NotFound, UnusableData
     from launcher.verbs import training, tuning
 
     if [job, from_tuning, model].count(None) != 2:
@@ -63,13 +64,15 @@ def command(
     where.remark(instance_type=words["instance_type"])
     source = job or from_tuning
     if from_tuning:
-        model = tuning.artifact(where.open(), from_tuning)
+        model = tuning.artifact(where.open_for(from_tuning), from_tuning)
     if job:
-        found = training.describe(where.open(), job)
+        found = training.describe(where.open_for(job), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)
     assert model is not None
     if where.local and "://" not in model and not Path(model).exists():
         raise NotFound(f"There is no model at {model}; give a model.tar.gz, or the folder of an unpacked one.")
+    if where.local and Path(model).is_file() and not tarfile.is_tarfile(model):
+        raise UnusableData(f"{model} is no tar archive; give a model.tar.gz, or the folder of an unpacked one.")
     config = endpoint_config(
         DeployWords(name=name or (endpoint_name(source) if source else fresh_name("endpoint")),
                     model_data=model, **words),

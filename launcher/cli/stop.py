@@ -41,15 +41,17 @@ def command(where: DoorWords, name: str, no_wait: bool) -> None:
 
 def _is_search(door: Door, name: str) -> bool:
     """Whether a search is meant: of two of a name, the training job unless it has ended. Raises NotFound."""
-    from launcher.errors import NotFound
+    from launcher.errors import LauncherError, NotFound
     from launcher.sagemaker import TRAINING_ENDED
-    from launcher.verbs import training, tuning
+    from launcher.verbs import endpoints, training, tuning
 
     try:
         status = training.describe(door, name)["TrainingJobStatus"]
     except NotFound as exc:
         if tuning.exists(door, name):
             return True
+        if endpoints.exists(door, name):
+            raise LauncherError(f"'{name}' is an endpoint, which ends by `launch.py delete {name}`.") from exc
         raise NotFound(f"There is no search or job '{name}'; `launch.py status` lists what there is.") from exc
     return status in TRAINING_ENDED and tuning.exists(door, name)
 

@@ -52,7 +52,7 @@ def command(
     given = training_words(words)
     recipe = load_preset(preset) if preset else Preset()
     if from_tuning:
-        search = tuning.describe(where.open(), from_tuning)
+        search = tuning.describe(where.open_for(from_tuning), from_tuning)
         recipe, given = tuned_preset(search, tuning.best(search)), tuned_words(search, given)
     place = Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu)
     config = training_config(given, recipe, place)

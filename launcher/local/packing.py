@@ -120,8 +120,9 @@ def unpack(archive: Path, folder: Path) -> None:
     except (tarfile.TarError, EOFError, OSError) as exc:
         if getattr(exc, "errno", None) is not None:
             raise
+        why = str(exc).partition("\n")[0].rstrip(":")  # a reason for each compression follows
         raise LauncherError(
-            f"{archive} is not a readable tar.gz ({exc}); take it again from the job's output."
+            f"{archive} is not a readable tar.gz ({why}); take it again from the job's output."
         ) from exc
 
 

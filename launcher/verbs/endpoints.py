@@ -108,7 +108,7 @@ def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep
         gone.append(f"model {name}")
     kept = [] if ours else [f"endpoint configuration {config_name}"]
     kept += [f"model {model}" for model in models if not ours or model != name]
-    while _exists(door, name):
+    while exists(door, name):
         sleep(door.interval)
     return Deletion(gone, kept)
 
@@ -133,7 +133,8 @@ def _unless_missing(call: Callable[[], object]) -> bool:
     return True
 
 
-def _exists(door: Door, name: str) -> bool:
+def exists(door: Door, name: str) -> bool:
+    """Whether there is an endpoint of this name."""
     try:
         describe(door, name)
     except NotFound:

@@ -118,6 +118,9 @@ def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path,
     assert again.returncode == 8 and "choose another --name" in again.stderr
     saved = json.loads((state / "configs/endpoints/e.json").read_text())
     assert saved["endpoint"]["environment"] == {}, "what was refused replaced what runs"
+    stopped = launch("stop", "e")
+    assert stopped.returncode == 1
+    assert "'e' is an endpoint" in stopped.stderr and "launch.py delete e`" in stopped.stderr
     launch("delete", "e")
     assert not (state / "configs/endpoints/e.json").exists()
 
@@ -150,7 +153,9 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         (["train", "--data", "s3://b/x", "--gpu"], 2, "--gpu is for --local; in AWS choose"),
         (["deploy", "--local"], 2, "Give one of --job JOB, --from-tuning SEARCH and --model PATH."),
         (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
+        (["deploy", "--local", "--model", "launch.py"], 9, "launch.py is no tar archive; give a model.tar.gz"),
         (["deploy", "--local", "--job", "nobody"], 3, "There is no training job 'nobody'"),
+        (["deploy", "--job", "nobody"], 3, "There is no training job 'nobody'"),
         (["predict", "nobody", "launch.py"], 3, "There is no endpoint 'nobody'"),
         (["predict", "nobody", "/nowhere.jpg"], 3, "There is no file /nowhere.jpg"),
         (["status", "nobody"], 3, "There is no search, job or endpoint 'nobody'"),

@@ -18,6 +18,7 @@ from launcher.doors import Door
 from launcher.errors import EngineError
 from launcher.local.engines import choose
 from launcher.local.engines.base import Workload
+from launcher.local.engines.choice import answers, shortened
 from launcher.local.engines.docker import DockerEngine, mount_words
 from launcher.local.engines.images import ensure_image, sources_digest
 from launcher.local.engines.ownership import User
@@ -248,12 +249,24 @@ def test_a_foreign_image_that_is_missing_fails_the_job_in_one_sentence(
     assert ended("job")["FailureReason"].startswith("The image else.where/image:1 is not on this machine;")
 
 
+def test_a_clients_refusal_is_its_reason_and_a_notice_has_few_words(tmp_path: Path) -> None:
+    client = tmp_path / "docker"
+    said = "ERROR: permission denied while trying to connect\\nerrors pretty printing info\\n"
+    client.write_text(f"#!/bin/sh\nprintf '{said}' >&2\nexit 1\n")
+    client.chmod(0o755)
+    refusal = answers((str(client),))
+    assert refusal == "permission denied while trying to connect"
+    assert shortened(refusal) == "you may not ask its daemon"
+    assert shortened("short and strange") == "short and strange"
+    assert len(shortened("word " * 100)) <= 82
+
+
 def test_docker_is_chosen_when_it_answers_and_processes_otherwise(engine: Path, tmp_path: Path) -> None:
     environment = {"PATH": str(tmp_path), "BYOC_DOCKER": " ".join(CLIENT)}
     assert choose("auto", Settings(), environment)[0].engine == "docker"
     (engine / "down").touch()
     settings, sentence = choose("auto", Settings(), environment)
-    assert settings.engine == "process" and "Cannot connect" in sentence
+    assert settings.engine == "process" and sentence.endswith("docker.py: its daemon does not run)")
     with pytest.raises(EngineError, match="--local process"):
         choose("docker", Settings(), environment)
     with pytest.raises(EngineError, match="neither docker nor podman is installed"):

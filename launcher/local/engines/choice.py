@@ -21,6 +21,11 @@ COMMAND_VARIABLE = "BYOC_DOCKER"
 # For developers: a command line to run in place of the training or serving environment.
 ROLE_VARIABLES = {"train": "BYOC_TRAIN_COMMAND", "serve": "BYOC_SERVE_COMMAND"}
 
+# What a client says after its reason.
+_NO_REASON = "errors pretty printing info"
+_NOBODY_THERE = ("cannot connect to the docker daemon", "failed to connect", "dial unix")
+_LONGEST = 80
+
 
 def _command(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     """A variable's command line; () when it is not set. Raises EngineError when it cannot be split into words."""
@@ -50,12 +55,22 @@ def answers(command: tuple[str, ...], *, seconds: float = 10.0) -> str | None:
         asked = subprocess.run([*command, "info"], capture_output=True, text=True, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired) as exc:
         return str(exc)
-    said = (asked.stderr or asked.stdout).strip().splitlines()
+    said = [line for line in (asked.stderr or asked.stdout).strip().splitlines() if not line.startswith(_NO_REASON)]
     # An old client prints the server's refusal and still ends with 0.
     refused = [line for line in said if line.startswith(("ERROR", "Cannot connect"))]
     if asked.returncode != 0 or refused:
-        return (refused or said or [f"exit status {asked.returncode}"])[-1]
+        return (refused or said or [f"exit status {asked.returncode}"])[-1].removeprefix("ERROR: ")
     return None
+
+
+def shortened(refusal: str) -> str:
+    """A refusal in a few words, for a notice that stands before every job."""
+    words = refusal.lower()
+    if "permission denied" in words:
+        return "you may not ask its daemon"
+    if any(part in words for part in _NOBODY_THERE):
+        return "its daemon does not run"
+    return refusal if len(refusal) <= _LONGEST else refusal[:_LONGEST].rsplit(" ", 1)[0] + " …"
 
 
 def choose(wish: str, base: Settings, environment: Mapping[str, str]) -> tuple[Settings, str]:
@@ -67,19 +82,21 @@ def choose(wish: str, base: Settings, environment: Mapping[str, str]) -> tuple[S
     base = replace(base, commands={role: command for role, command in commands.items() if command})
     if wish == "process":
         return replace(base, engine="process"), "Using processes of this machine (asked for)"
-    reasons = []
+    reasons, short = [], []
     for command in candidates(environment):
         refusal = answers(command)
         if refusal is None:
             shown = shlex.join(command)
             return replace(base, engine="docker", engine_command=command), f"Using the container engine of {shown}"
         reasons.append(f"{shlex.join(command)}: {refusal}")
-    why = "; ".join(reasons) or "neither docker nor podman is installed"
+        short.append(f"{shlex.join((Path(command[0]).name, *command[1:]))}: {shortened(refusal)}")
+    none = "neither docker nor podman is installed"
     if wish == "docker":
         raise EngineError(
-            f"No container engine answers ({why}); start one, name its client in {COMMAND_VARIABLE}, "
-            "or use --local process."
+            f"No container engine answers ({'; '.join(reasons) or none}); start one, name its client in "
+            f"{COMMAND_VARIABLE}, or use --local process."
         )
+    why = "; ".join(short) or none
     return replace(base, engine="process"), f"Using processes of this machine: no container engine answers ({why})"
 
 
