@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# What commands begin with in all texts.
+PROGRAM = "launch.py"
 
 
 @cache
@@ -25,7 +31,22 @@ def stderr() -> Console:
 
 def say(text: str) -> None:
     """A sentence of progress."""
-    click.echo(text, err=True)
+    click.echo(as_called(text), err=True)
+
+
+def as_called(text: str) -> str:
+    """``text`` with the commands in it as a person can paste them: `.venv/bin/python launch.py status` and the like."""
+    from launcher.cli.root import VERBS
+
+    caller = shlex.join(_called(tuple(sys.argv), tuple(sys.orig_argv)))
+    return re.sub(rf"(?<![\w./-]){PROGRAM}(?= (?:{'|'.join(VERBS)})\b)", lambda _: caller, text)
+
+
+def _called(argv: tuple[str, ...], whole: tuple[str, ...]) -> tuple[str, ...]:
+    """The words before the verb; the program's name alone when it was not started as a file of that name."""
+    if Path(argv[0]).name != PROGRAM or argv[0] not in whole:
+        return (PROGRAM,)
+    return whole[: whole.index(argv[0]) + 1]
 
 
 def suggest(*commands: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from container.common.errors import ContainerError
+from launcher.cli.console import as_called
 from launcher.errors import INTERRUPTED, AwsError, EngineError, LauncherError, UnusableData
 
 _VARIABLE = "BYOC_DEBUG"
@@ -60,7 +61,7 @@ def guarded(call: Callable[..., Any], args: Any, *rest: Any, standalone_mode: bo
         if fault is None:
             click.echo("This is a fault of launch.py itself; the lines above say where.", err=True)
             sys.exit(1)
-        click.echo(f"Error: {fault}", err=True)
+        click.echo(as_called(f"Error: {fault}"), err=True)
         sys.exit(fault.status)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -56,7 +56,7 @@ def command(*, where: DoorWords, name: str | None, aws: bool, limit: int, trials
 
 
 def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
-    from launcher.cli.console import print_json, public
+    from launcher.cli.console import as_called, print_json, public
     from launcher.errors import NotFound
     from launcher.verbs import endpoints, training, tuning
 
@@ -83,11 +83,11 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
             _search(door, name)
             continue
         for line in _lines(kind, name, description):
-            click.echo(line)
+            click.echo(as_called(line))
 
 
 def _search(door: Door, name: str) -> None:
-    from launcher.cli.console import print_table
+    from launcher.cli.console import as_called, print_table
     from launcher.cli.searching import report_best
     from launcher.cli.trials import columns, headline, row, tuned
     from launcher.verbs import tuning
@@ -95,11 +95,11 @@ def _search(door: Door, name: str) -> None:
     look = tuning.Observer(door, name).look()
     click.echo(f"tuning job {headline(look)}")
     if look.description.get("FailureReason"):
-        click.echo(f"  reason   {look.description['FailureReason']}")
+        click.echo(as_called(f"  reason   {look.description['FailureReason']}"))
     print_table(columns(look), [row(trial, tuned(look)) for trial in look.trials])
     for trial in look.trials:
         if trial.reason:
-            click.echo(f"trial {trial.number} {trial.status}: {trial.reason}")
+            click.echo(as_called(f"trial {trial.number} {trial.status}: {trial.reason}"))
     if look.description.get("BestTrainingJob"):
         report_best(door, look)
 

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from container.common.hyperparameters import describe
+from launcher.cli.console import _called, as_called
 from launcher.cli.options import DoorWords, explicit_values
 from launcher.cli.reference import reference
 from launcher.cli.root import VERBS, root
@@ -281,6 +282,23 @@ def test_a_region_means_aws_though_the_name_is_known_here(tmp_path: Path) -> Non
     assert words.known_here("bees")
     assert not replace(words, region="eu-west-1").known_here("bees")
     assert not replace(words, profile="work").known_here("bees")
+
+
+def test_hints_are_commands_as_the_program_was_called(launch: Launch) -> None:
+    said = launch("status", "nobody").stderr
+    assert f"`{shlex.quote(sys.executable)} launch.py status` lists" in said
+    assert launch("status").stderr.count(f"{shlex.quote(sys.executable)} launch.py ") == 2
+    here = ("./launch.py", "status")
+    assert _called(here, ("python3", *here)) == ("python3", "./launch.py")
+    assert _called(here, ("python3", "-X", "dev", *here)) == ("python3", "-X", "dev", "./launch.py")
+    assert _called(("pytest",), ("python3", "pytest")) == ("launch.py",)
+    assert as_called("a fault of launch.py itself; see docs/launch.py status") == (
+        "a fault of launch.py itself; see docs/launch.py status"
+    )
+
+
+def test_launch_py_can_be_run_by_itself() -> None:
+    assert os.access(CHECKOUT / "launch.py", os.X_OK)
 
 
 @pytest.mark.parametrize(
