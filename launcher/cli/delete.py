@@ -55,7 +55,7 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
     status = description["HyperParameterTuningJobStatus"]
     if status not in TUNING_ENDED:
         raise LauncherError(f"Search {name} is {status}; stop it first with `launch.py stop {name}`.")
-    count = len(tuning.trials(door, name))
+    count = len(tuning.deletable(door, name))
     if not yes:
         confirm(f"Delete the search {name} ({status}) and its {count} trials with their logs and working files?")
     gone = tuning.delete(door, name)

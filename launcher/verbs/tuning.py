@@ -249,11 +249,8 @@ def resume(door: Door, name: str) -> str:
     return name
 
 
-def delete(door: Door, name: str) -> list[str]:
-    """Delete an ended search with its trials; the names of the trials. What they put into their output stays.
-
-    Raises LauncherError, and deletes nothing, while one of them runs.
-    """
+def deletable(door: Door, name: str) -> list[str]:
+    """The names of the search's trials. Raises LauncherError while one of them runs."""
     every = trials(door, name)
     going = sum(each["TrainingJobStatus"] not in TRAINING_ENDED for each in every)
     if going:
@@ -261,10 +258,17 @@ def delete(door: Door, name: str) -> list[str]:
             f"Search {name} has {going} of its {len(every)} trials running still, and nothing was deleted; stop them "
             f"first with `launch.py stop {name}`."
         )
+    return [each["TrainingJobName"] for each in every]
+
+
+def delete(door: Door, name: str) -> list[str]:
+    """Delete an ended search with its trials; the names of the trials. What they put into their output stays.
+
+    Raises LauncherError, and deletes nothing, while one of them runs.
+    """
     gone: list[str] = []
     # The search last: what is left by an interruption is still its.
-    for summary in every:
-        trial = summary["TrainingJobName"]
+    for trial in deletable(door, name):
         try:
             door.sagemaker.delete_training_job(TrainingJobName=trial)
         except ClientError as exc:

@@ -200,6 +200,7 @@ def test_a_search_whose_supervisor_was_killed_can_be_stopped_and_deleted(
     wait(lambda: jobs.is_dir() and len(list(jobs.glob("s-*/handles.json"))) == 2)
     os.kill(json.loads((state / "tuning-jobs/s/supervisor.json").read_text())["pid"], signal.SIGKILL)
     wait(lambda: json.loads(launch("status", "s", "--json").stdout)["HyperParameterTuningJobStatus"] == "Failed")
+    assert "running still" in launch("delete", "s").stderr, "asked before it is known whether it can be done"
     refused = launch("delete", "s", "--yes")
     assert refused.returncode == 1 and "2 of its 2 trials running still" in refused.stderr
     assert "launch.py stop s`" in refused.stderr and len(list(jobs.iterdir())) == 2, "some of it was deleted"
