@@ -38,7 +38,7 @@ _LOCAL_PATH = "/opt/ml/output/tensors"
 
 
 # A job waits so long for the rules to see its last steps, which they have had all the export to do.
-_SECONDS_FOR_RULES = 20.0
+_SECONDS_FOR_RULES = 60.0
 
 
 class Watcher(Protocol):

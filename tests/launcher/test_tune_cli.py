@@ -172,8 +172,12 @@ def test_ctrl_c_lets_go_of_a_search_that_is_stopped_and_resumed_later(
         return "0.5 " in launch("status", "s").stdout
 
     wait(lambda: (state / "tuning-jobs" / "s").exists() and objective_shown())
+    seen = ""
+    # What the table says is looked for on the screen: on a busy machine it comes later than the status.
+    while "0 of 2 trials ended, 1 running" not in seen:
+        seen += os.read(screen, 65536).decode(errors="replace")
     os.killpg(process.pid, signal.SIGINT)
-    seen = _read_all(screen)
+    seen += _read_all(screen)
     assert process.wait(timeout=120) == 130
     assert process.stdout is not None
     process.stdout.close()
