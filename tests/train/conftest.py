@@ -1,7 +1,8 @@
-"""One small set of pictures for all training tests."""
+"""One small set of pictures for all training tests, and no hook left by one for the next."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,12 @@ def _one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         torch.set_num_threads(1)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_hook_is_left() -> Iterator[None]:
+    yield
+    if "smdebug.pytorch" in sys.modules:
+        import smdebug.pytorch as smd
+
+        smd.del_hook()

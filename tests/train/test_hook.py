@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _no_hook_is_left() -> Iterator[None]:
-    yield
-    if "smdebug.pytorch" in sys.modules:
-        import smdebug.pytorch as smd
-
-        smd.del_hook()
 
 
 def trial(folder: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _no_hook_is_left() -> Iterator[None]:
-    yield
-    if "smdebug.pytorch" in sys.modules:
-        import smdebug.pytorch as smd
-
-        smd.del_hook()
 
 
 def rules_of(jobs: Jobs, name: str = "job") -> dict[str, dict[str, Any]]:

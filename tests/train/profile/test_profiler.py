@@ -106,13 +106,12 @@ def test_a_sleep_in_data_loading_is_found(training: Training, tmp_path: Path) ->
 
 
 def test_a_training_whose_data_are_there_has_no_slow_loader(training: Training, tmp_path: Path) -> None:
-    content = training.run(Points(200), checkpoints=tmp_path)
-    rule = content["rules"]["Dataloader"]
-    # Where other work takes the processor away in the middle of a step, data do come late, and that is then true.
-    if rule["RuleEvaluationStatus"] != NO_ISSUES:
-        assert content["steps"]["parts_ms"]["data"] >= 0.5
-        pytest.skip("the machine is too busy to tell a slow loader from a slow machine")
-    assert "Dataloader" not in training.log.getvalue()
+    # Other work may take the processor away in the middle of a step, and data then do come late: not three times.
+    for attempt in ("first", "second", "third"):
+        content = training.run(Points(200), checkpoints=tmp_path / attempt)
+        if content["rules"]["Dataloader"]["RuleEvaluationStatus"] == NO_ISSUES:
+            break
+    assert content["rules"]["Dataloader"]["RuleEvaluationStatus"] == NO_ISSUES
 
 
 def test_one_slow_step_in_fifty_is_found(training: Training, tmp_path: Path) -> None:
