@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "status": "Show all searches, jobs and endpoints, or one of them.",
     "logs": "Show a job's or an endpoint's log, or a search's trials; -f follows it.",
     "report": "Write a page on a training job or a search: what came of it, and why.",
+    "rules": "Evaluate the open debugger rules over the tensors of a training.",
     "stop": "Stop a training job, whose last checkpoint is kept, or a search.",
     "delete": "Delete an endpoint, an ended job, or an ended search with its trials.",
     "doctor": "Check what this machine has, and say what to do about what it lacks.",

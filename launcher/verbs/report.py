@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from launcher.doors import Door
-from launcher.errors import ConfigError, NotFound
-from launcher.sagemaker import TRAINING_ENDED
-from launcher.verbs import training, tuning
+from launcher.errors import NotFound
+from launcher.verbs import outputs, training, tuning
 from launcher.verbs.training import Description
 
 # What a training job calls its page, in output.tar.gz.
@@ -67,27 +65,10 @@ def of_job(door: Door, description: Description) -> bytes:
 
     Raises ConfigError for a job that still runs, NotFound for one that left none.
     """
-    name, status = description["TrainingJobName"], description["TrainingJobStatus"]
-    if status not in TRAINING_ENDED:
-        raise ConfigError(
-            f"Training job {name} is {status} and leaves its report at its end; `launch.py status {name}` shows how it "
-            "stands."
-        )
-    uri = f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output/output.tar.gz"
-    why = f"Training job {name} ({status}) has left no report in {uri}; `launch.py logs {name}` tells what it did."
-    try:
-        archive = door.read(uri)
-    except NotFound as exc:
-        raise NotFound(why) from exc
-    with archive:
-        try:
-            with tarfile.open(fileobj=archive, mode="r|gz") as tar:
-                for member in tar:
-                    if PurePosixPath(member.name) == PurePosixPath(REPORT) and (file := tar.extractfile(member)):
-                        return file.read()
-        except (tarfile.TarError, EOFError) as exc:
-            raise NotFound(f"{uri} is not a readable tar.gz ({exc}); run the job again for a report.") from exc
-    raise NotFound(why)
+    for path, file in outputs.files(door, description, "report"):
+        if path == PurePosixPath(REPORT):
+            return file.read()
+    raise outputs.absent(description, "report")
 
 
 def _training_job(door: Door, name: str) -> Description | None:

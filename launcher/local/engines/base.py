@@ -79,6 +79,9 @@ class Engine(Protocol):
     def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
         """Start the work; ``note`` is told the handles as soon as there is something to clean away."""
 
+    def python(self, folder: Path, image: str) -> tuple[list[str], str]:
+        """The words that start the training side's Python to read ``folder``, and what it calls that folder."""
+
     def sweep(self, handles: Mapping[str, Any]) -> None:
         """Clean away what a supervisor that died has left running."""
 

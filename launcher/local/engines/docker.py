@@ -63,6 +63,12 @@ class DockerEngine:
             raise
         return run
 
+    def python(self, folder: Path, image: str) -> tuple[list[str], str]:
+        """A container's that sees the folder alone, and goes when it ends."""
+        seen = "/tensors"
+        words = ["run", "--rm", "--network", "none", "--mount", mount_words(folder, seen, read_only=True)]
+        return [*self._command, *words, "--user", str(self._user), "--entrypoint", "python", image], seen
+
     def sweep(self, handles: Mapping[str, Any]) -> None:
         """Remove the containers and the network that a supervisor that died has left; take the files over."""
         _remove(self._command, handles.get("containers", []), handles.get("network", ""))

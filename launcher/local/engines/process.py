@@ -109,6 +109,10 @@ class ProcessEngine:
             sys.stderr.write(f"Training starts in a process of its own: {exc}.\n")
             return None
 
+    def python(self, folder: Path, image: str) -> tuple[list[str], str]:
+        """The training environment's."""
+        return [str(self._environments.place("train") / "bin" / "python"), "-P"], str(folder)
+
     def sweep(self, handles: Mapping[str, Any]) -> None:
         """Kill what a supervisor that died has left, wherever it may have hidden from its process group."""
         for handle in handles_of(handles):

@@ -1,0 +1,54 @@
+"""launch.py rules"""
+
+from __future__ import annotations
+
+import click
+
+from launcher.cli.options import DoorWords, Verb, door_options, json_option
+
+
+@click.command(cls=Verb)
+@click.argument("place", metavar="PATH|JOB")
+@click.option("--rules", default="default", show_default=True,
+              help="default, names between commas, or JSON with parameters.")  # fmt: skip
+@json_option
+@door_options()
+def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
+    """Evaluate the open debugger rules over the tensors of a training.
+
+    PATH is a folder that smdebug has written to, here or elsewhere, or a job's output.tar.gz; JOB an ended training
+    job. The rules run in this Python where it has smdebug, and otherwise where trainings run: --local docker or
+    --local process insists.
+
+    \b
+      launch.py rules JOB
+      launch.py rules tensors --rules VanishingGradient,Overfit
+      launch.py rules tensors --rules '{"Overfit": {"patience": 3}}' --json
+    """
+    import os
+
+    from container.common.rules import parse
+    from launcher.cli.console import print_json, print_table, say
+    from launcher.errors import ConfigError
+    from launcher.local.engines import choose
+    from launcher.local.evaluation import evaluate
+    from launcher.local.settings import Settings
+    from launcher.verbs.rules import State, in_order, tensors
+
+    def engine() -> Settings:
+        settings, sentence = choose(where.local or "auto", Settings(), os.environ)
+        say(f"{sentence}.")
+        return settings
+
+    try:
+        if not parse(rules):
+            raise ValueError("there is no rule in it")
+    except ValueError as exc:
+        raise ConfigError(f"--rules cannot be {rules!r}: {str(exc).rstrip('.')}.") from exc
+    with tensors(place, lambda: where.open_for(place)) as folder:
+        found = evaluate(folder, rules, engine, say=say)
+    if as_json:
+        print_json(found)
+        return
+    states = in_order([State.of(each) for each in found])
+    print_table(("rule", "status", "finding"), [(state.rule, state.status, state.details) for state in states])
