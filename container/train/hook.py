@@ -7,7 +7,6 @@ which writes losses, weights, gradients and biases to output/data/debug, or by r
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,8 +23,9 @@ from container.train.console import Console
 from container.train.evaluate import Evaluation
 from container.train.optim import CrossEntropyLoss
 from container.train.paths import Paths
+from container.train.rules.lightly import lightly
 
-if TYPE_CHECKING:  # smdebug takes seconds to import, and nobody may ask for it
+if TYPE_CHECKING:  # smdebug is not imported where nobody asks for it
     from container.train.rules.live import LiveRules
     from container.train.rules.recorder import Recorder
 
@@ -251,24 +251,24 @@ def _config_file(paths: Paths) -> Path | None:
 
 
 def _from_file(path: Path) -> Any:
-    from container.train.rules.recorder import Recorder
+    with lightly():
+        from container.train.rules.recorder import Recorder
 
     content = json.loads(path.read_text(encoding="utf-8"))
     # smdebug takes a file that is no object for an empty one and writes to nowhere.
     if not isinstance(content, dict):
         raise ValueError("a JSON object is expected")
-    _quieten()
     _free(Path(content.get("LocalPath", _LOCAL_PATH)))
     hook = Recorder.create_from_json_file(str(path))
     return _made(hook)
 
 
 def _default(paths: Paths, hyperparameters: Hyperparameters) -> Any:
-    import smdebug.pytorch as smd
+    with lightly():
+        import smdebug.pytorch as smd
 
-    from container.train.rules.recorder import Recorder
+        from container.train.rules.recorder import Recorder
 
-    _quieten()
     folder = paths.output / "debug"
     _free(folder)
     hook = Recorder(
@@ -293,10 +293,3 @@ def _made(hook: Any) -> Any:
     if not hasattr(hook, "out_dir") or not hasattr(hook, "module_set"):
         raise ValueError("smdebug logged an error while the hook was made")
     return hook
-
-
-def _quieten() -> None:
-    """smdebug logs a line for every parameter; warnings are what a job's log is for."""
-    from smdebug.core.logger import get_logger
-
-    get_logger().setLevel(logging.WARNING)

@@ -144,7 +144,10 @@ def _losses(folder: Path) -> Losses:
     index = sorted((folder / "index").rglob("*.json"))
     if not index:
         return {}
-    from smdebug.core.tfrecord.tensor_reader import TensorReader
+    from container.train.rules.lightly import lightly
+
+    with lightly():
+        from smdebug.core.tfrecord.tensor_reader import TensorReader
 
     found: Losses = {}
     for path in index:

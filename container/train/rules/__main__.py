@@ -21,6 +21,7 @@ os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
 from container.common.errors import first_line  # noqa: E402
 from container.common.rules import parse  # noqa: E402
 from container.train.rules.board import Board, Verdict  # noqa: E402
+from container.train.rules.lightly import lightly  # noqa: E402
 
 LOWEST_PRIORITY = 19
 
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     verdicts = [Verdict(one.rule, one.parameters) for one in configurations]
     board = Board(verdicts, path=given.out, say=say, on_issues=stop)
-    from container.train.rules.runner import Runner
+    with lightly():
+        from container.train.rules.runner import Runner
 
     Runner(
         given.folder,
