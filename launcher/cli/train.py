@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from launcher.cli.aws_options import idle
 from launcher.cli.options import DoorWords, door_options, json_option
 from launcher.cli.training_options import TrainingVerb, hyperparameter_options, training_options, training_words
 
@@ -48,8 +49,8 @@ def command(
     if from_tuning and preset:
         raise click.UsageError("Give either --preset or --from-tuning, which brings its search's own recipe.")
     where = where.at(from_tuning)
-    where.remark(instance_type=words["instance_type"], volume_gb=words["volume_gb"])
     given = training_words(words)
+    where.remark(instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
     recipe = load_preset(preset) if preset else Preset()
     if from_tuning:
         search = tuning.describe(where.open_for(from_tuning), from_tuning)
@@ -62,6 +63,11 @@ def command(
         print_json(request)
         return
     door = where.open(starts=True)
+    if not where.local:
+        from launcher.cli.aws_training import settled
+
+        config = settled(door, config, given.managed)
+    assert config.training is not None
     from launcher.cli.running import run_training
 
     shown = ", ".join(f"{name}={value}" for name, value in config.training.hyperparameters.items())

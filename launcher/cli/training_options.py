@@ -9,6 +9,7 @@ import click
 
 from container.common.hyperparameters import Description as Hyperparameter
 from container.common.hyperparameters import describe
+from launcher.cli.aws_options import managed_words, training_aws_options
 from launcher.cli.options import F, Verb, pairs
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def training_options(function: F) -> F:
         click.option("-p", "parameters", multiple=True, callback=pairs, metavar="NAME=VALUE",
                      help="A hyperparameter, as an alternative to its own option; repeatable."),
     ]  # fmt: skip
+    function = training_aws_options(function)
     for option in reversed(options):
         function = option(function)
     return function
@@ -99,5 +101,7 @@ def training_words(words: dict[str, Any]) -> TrainWords:
     flags = {name.removeprefix("hp_").replace("_", "-"): words.pop(name) for name in list(words) if name in _GROUPS}
     given = {name: value for name, value in flags.items() if value is not None}
     return TrainWords(
-        hyperparameters={**given, **words.pop("parameters")}, **{name: words.pop(name) for name in _WORDS}
+        hyperparameters={**given, **words.pop("parameters")},
+        managed=managed_words(words),
+        **{name: words.pop(name) for name in _WORDS},
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from launcher.cli.aws_options import idle
 from launcher.cli.options import DoorWords, door_options, json_option, pairs
 from launcher.cli.training_options import TrainingVerb, hyperparameter_options, training_options, training_words
 
@@ -82,12 +83,13 @@ def command(
     from launcher.requests import create_hyper_parameter_tuning_job
 
     if resume:
-        idle = [name for name, value in {"preset": preset, "dry-run": dry_run, **words}.items() if value]
-        _resume(where, resume, idle, wait=not no_wait, as_json=as_json)
+        unused = [name for name, value in {"preset": preset, "dry-run": dry_run, **words}.items() if value]
+        _resume(where, resume, unused, wait=not no_wait, as_json=as_json)
         return
-    where.remark(instance_type=words["instance_type"], volume_gb=words["volume_gb"])
+    given = training_words(words)
+    where.remark(instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
     config = tuning_config(
-        TuneWords(training=training_words(words), **words),
+        TuneWords(training=given, **words),
         load_preset(preset) if preset else Preset(),
         Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu),
     )
@@ -99,6 +101,11 @@ def command(
     door = where.open(starts=True)
     if where.local:
         _announce(request["HyperParameterTuningJobConfig"])
+    else:
+        from launcher.cli.aws_training import settled
+
+        config = settled(door, config, given.managed)
+    assert config.tuning is not None
     from launcher.cli.searching import run_tuning
 
     search, shared = config.tuning, config.tuning.training

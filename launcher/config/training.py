@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from launcher.config.frozen import Frozen, checked_name
+from launcher.config.managed import Managed
 
 # SageMaker's own pattern.
 _CHANNEL = r"[A-Za-z0-9.\-_]{1,64}"
@@ -35,6 +36,20 @@ class Training(Frozen):
     volume_gb: Annotated[int, Field(ge=1)] = 30
     max_runtime: Annotated[int, Field(ge=1)] = 86_400
     environment: dict[str, str] = Field(default_factory=dict)
+    managed: Managed = Managed()
 
     _checked_name = field_validator("name")(checked_name)
     _checked_channels = field_validator("channels")(_channels)
+
+    @model_validator(mode="after")
+    def _waits_long_enough(self) -> Self:
+        if self.max_wait < self.max_runtime:
+            raise ValueError(
+                f"--max-wait {self.max_wait} is below --max-runtime {self.max_runtime}, which it includes; raise it"
+            )
+        return self
+
+    @property
+    def max_wait(self) -> int:
+        """Seconds until a spot job is given up, waiting included."""
+        return self.managed.max_wait or 2 * self.max_runtime

@@ -109,8 +109,12 @@ def _training(
     if isinstance(weights, Choices) and "channel" in weights.values and channels.WEIGHTS not in training.channels:
         raise ConfigError("The range of 'weights' has the value channel, and no such channel is given; "
                           "add --channel weights=FILE.")  # fmt: skip
-    # A trial is not begun again once interrupted, so its checkpoints are kept only where a place is named.
-    return training if words.training.checkpoints else training.model_copy(update={"checkpoints": None})
+    if training.managed.keep_alive:
+        raise ConfigError("Warm pools are for single jobs, and a search keeps its instances itself; leave out "
+                          "--keep-alive.")  # fmt: skip
+    # A trial is begun again only when its spot instance went; else its checkpoints need a place that was named.
+    kept = words.training.checkpoints or training.managed.spot
+    return training if kept else training.model_copy(update={"checkpoints": None})
 
 
 def _word(what: str, given: str, known: Sequence[str]) -> str:

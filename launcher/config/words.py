@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from container.common import channels as channel_names
 from container.common import hyperparameters
 from container.common.errors import HyperparameterError
+from launcher.config.managed import Managed
 from launcher.config.presets import Preset, problem
 from launcher.config.run import Door, Endpoint, RunConfig, Training
 from launcher.errors import ConfigError
 from launcher.local.uris import to_path, to_uri
+
+Part = TypeVar("Part", bound=BaseModel)
 
 # A role that no account has: the local door checks its form and never uses it.
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -54,6 +59,8 @@ class TrainWords:
     volume_gb: int | None = None
     max_runtime: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    # What only AWS heeds, by the names of launcher.config.managed.Managed.
+    managed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +102,8 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
         "instance_type": _instance_type(words.instance_type, part.instance_type, place),
         "environment": {**part.environment, **words.environment},
     }
+    if not place.local:
+        fields["managed"] = _checked(Managed, **_with_preset_tag(words.managed, preset))
     for key in ("instance_count", "volume_gb", "max_runtime"):
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
@@ -130,6 +139,17 @@ def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = 40)
 def endpoint_name(job: str) -> str:
     """The name of a job's endpoint when no other is given."""
     return f"{job[:54].rstrip('-')}-endpoint"
+
+
+def _with_preset_tag(given: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+    return {**given, "tags": {**({"preset": preset.name} if preset.name else {}), **given.get("tags", {})}}
+
+
+def _checked(kind: type[Part], **fields: Any) -> Part:
+    try:
+        return kind(**fields)
+    except ValueError as exc:
+        raise ConfigError(f"{problem(exc)}.") from exc
 
 
 def _build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
@@ -197,8 +217,8 @@ def _uri(where: str, place: Place, what: str) -> str:
         return to_uri(Path(where))
     if not where.startswith("s3://"):
         raise ConfigError(
-            f"{what} is {where}, and AWS reads s3:// addresses; upload it (aws s3 sync {where} s3://BUCKET/…) and "
-            "give that, or add --local to stay on this machine."
+            f"{what} is {where}, and AWS reads s3:// addresses; upload it (`launch.py data push {where} "
+            "s3://BUCKET/…`) and give that, or add --local to stay on this machine."
         )
     return where
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from container.common import metrics
+from container.common import channels, metrics
+from launcher.config.managed import Shielded
 from launcher.config.run import Training
 
 CHECKPOINT_PATH = "/opt/ml/checkpoints"
@@ -16,9 +17,9 @@ def create_training_job(training: Training) -> dict[str, Any]:
     return {
         "TrainingJobName": training.name,
         "HyperParameters": dict(training.hyperparameters),
-        "ResourceConfig": resources(training),
+        "ResourceConfig": {**resources(training), **_warm_pool(training)},
         **definition(training),
-        "Tags": [PROJECT_TAG],
+        "Tags": tags(training.managed),
     }
 
 
@@ -28,13 +29,22 @@ def definition(training: Training) -> dict[str, Any]:
         "RoleArn": training.role,
         "AlgorithmSpecification": {
             "TrainingImage": training.image,
-            "TrainingInputMode": "File",
+            "TrainingInputMode": training.managed.input_mode,
             "MetricDefinitions": metrics.metric_definitions(),
         },
-        "InputDataConfig": [_channel(name, uri) for name, uri in training.channels.items()],
+        "InputDataConfig": [_channel(name, uri, training) for name, uri in training.channels.items()],
         "OutputDataConfig": {"S3OutputPath": training.output},
         "StoppingCondition": {"MaxRuntimeInSeconds": training.max_runtime},
+        **shield(training.managed),
     }
+    managed = training.managed
+    if managed.kms_key:
+        shared["OutputDataConfig"]["KmsKeyId"] = managed.kms_key
+    if managed.spot:
+        shared["EnableManagedSpotTraining"] = True
+        shared["StoppingCondition"]["MaxWaitTimeInSeconds"] = training.max_wait
+    if managed.encrypt_traffic:
+        shared["EnableInterContainerTrafficEncryption"] = True
     if training.checkpoints:
         shared["CheckpointConfig"] = {"S3Uri": training.checkpoints, "LocalPath": CHECKPOINT_PATH}
     if training.environment:
@@ -44,18 +54,44 @@ def definition(training: Training) -> dict[str, Any]:
 
 def resources(training: Training) -> dict[str, Any]:
     """The machines of one job."""
+    key = training.managed.kms_key
     return {
         "InstanceType": training.instance_type,
         "InstanceCount": training.instance_count,
         "VolumeSizeInGB": training.volume_gb,
+        **({"VolumeKmsKeyId": key} if key else {}),
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def _warm_pool(training: Training) -> dict[str, Any]:
+    """Instances that wait for the next job; trials have none, for a search keeps its own."""
+    seconds = training.managed.keep_alive
+    return {"KeepAlivePeriodInSeconds": seconds} if seconds else {}
+
+
+def tags(shielded: Shielded, **own: str) -> list[dict[str, str]]:
+    """The project's tag, ``own``, and the person's."""
+    given = {PROJECT_TAG["Key"]: PROJECT_TAG["Value"], **shielded.tags, **own}
+    return [{"Key": key, "Value": value} for key, value in given.items()]
+
+
+def shield(shielded: Shielded) -> dict[str, Any]:
+    """The network of a job or a model, as far as anything was said of it."""
+    found: dict[str, Any] = {}
+    if shielded.isolated:
+        found["EnableNetworkIsolation"] = True
+    if shielded.subnets:
+        groups, subnets = list(shielded.security_groups), list(shielded.subnets)
+        found["VpcConfig"] = {"SecurityGroupIds": groups, "Subnets": subnets}
+    return found
+
+
+def _channel(name: str, uri: str, training: Training) -> dict[str, Any]:
     return {
         "ChannelName": name,
         "DataSource": {
             "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
         },
-        "InputMode": "File",
+        # A file of weights is read as one, whatever the pictures are.
+        "InputMode": "File" if name == channels.WEIGHTS else training.managed.input_mode,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from launcher.config.ranges import Choices, Numbers
 from launcher.config.tuning import Tuning
-from launcher.requests.training import PROJECT_TAG, definition, resources
+from launcher.requests.training import definition, resources, tags
 
 
 def create_hyper_parameter_tuning_job(tuning: Tuning) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def create_hyper_parameter_tuning_job(tuning: Tuning) -> dict[str, Any]:
             "HyperParameterTuningResourceConfig": resources(tuning.training),
             **definition(tuning.training),
         },
-        "Tags": [PROJECT_TAG],
+        "Tags": tags(tuning.training.managed),
     }
     if tuning.warm_start:
         request["WarmStartConfig"] = {

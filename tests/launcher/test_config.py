@@ -153,7 +153,7 @@ def test_aws_names_each_thing_it_misses_with_its_remedy(missing: str, sentence: 
 
 
 def test_aws_does_not_take_a_folder_of_this_machine() -> None:
-    with pytest.raises(ConfigError, match="aws s3 sync photos"):
+    with pytest.raises(ConfigError, match=r"launch\.py data push photos"):
         training_config(TrainWords(data="photos"), Preset(), AWS)
 
 

@@ -5,7 +5,7 @@ The SDK (v2, HyperparameterTuner) builds its request here and now; a client in b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from container.common.metrics import metric_definitions
 from launcher import requests
 from launcher.config import Training, Tuning
 from launcher.config.ranges import Range, read_range
+from tests.launcher import sdk
 from tests.launcher.test_requests import check, in_aws
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's imports warn of much
@@ -50,45 +51,25 @@ def a_search(changes: dict[str, Any], **training: Any) -> Tuning:
     return Tuning(training=in_aws(**shared), **changes)
 
 
-class Catcher:
-    """In the place of boto3.client("sagemaker"): keeps the request."""
-
-    def __init__(self) -> None:
-        self.caught: dict[str, Any] = {}
-
-    def create_hyper_parameter_tuning_job(self, **request: Any) -> dict[str, Any]:
-        self.caught = request
-        return {}
-
-
 @pytest.fixture
-def catcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Catcher]:
-    # Neither its settings on this machine nor an instance's credentials are looked for.
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", str(tmp_path / "admin"))
-    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(tmp_path / "user"))
-    yield Catcher()
+def catcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sdk.Catcher:
+    sdk.quiet(monkeypatch, tmp_path)
+    return sdk.Catcher()
 
 
-def theirs(tuning: Tuning, catcher: Catcher) -> dict[str, Any]:
+def theirs(tuning: Tuning, catcher: sdk.Catcher) -> dict[str, Any]:
     """The request that the SDK sends for the same search."""
-    import boto3
     from sagemaker import tuner
     from sagemaker.estimator import Estimator
     from sagemaker.inputs import TrainingInput
-    from sagemaker.session import Session
 
-    quiet = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
-    keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "y"}
-    session = Session(
-        boto3.Session(**keys), sagemaker_client=catcher, sagemaker_config=quiet, default_bucket="b"
-    )  # fmt: skip
     training: Training = tuning.training
     estimator = Estimator(
         image_uri=training.image, role=training.role, instance_count=training.instance_count,
         instance_type=training.instance_type, volume_size=training.volume_gb, max_run=training.max_runtime,
-        output_path=training.output, hyperparameters=dict(training.hyperparameters), sagemaker_session=session,
-        environment=dict(training.environment) or None, checkpoint_s3_uri=training.checkpoints,
+        output_path=training.output, hyperparameters=dict(training.hyperparameters),
+        sagemaker_session=sdk.session(catcher), environment=dict(training.environment) or None,
+        checkpoint_s3_uri=training.checkpoints,
         checkpoint_local_path="/opt/ml/checkpoints" if training.checkpoints else None,
         tags=[requests.training.PROJECT_TAG],
     )  # fmt: skip
@@ -109,7 +90,7 @@ def theirs(tuning: Tuning, catcher: Catcher) -> dict[str, Any]:
     )  # fmt: skip
     channels = {name: TrainingInput(uri, input_mode="File") for name, uri in training.channels.items()}
     asked.fit(channels, job_name=tuning.name, wait=False, include_cls_metadata=False)
-    return catcher.caught
+    return catcher.caught["create_hyper_parameter_tuning_job"]
 
 
 def _theirs(each: Range) -> Any:
@@ -137,13 +118,13 @@ def without_extras(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("changes", SEARCHES.values(), ids=SEARCHES)
-def test_the_request_is_the_one_that_awss_own_sdk_sends(changes: dict[str, Any], catcher: Catcher) -> None:
+def test_the_request_is_the_one_that_awss_own_sdk_sends(changes: dict[str, Any], catcher: sdk.Catcher) -> None:
     tuning = a_search(changes)
     ours = without_extras(requests.create_hyper_parameter_tuning_job(tuning))
     assert ours == without_extras(theirs(tuning, catcher))
 
 
-def test_it_is_also_without_checkpoints_and_environment_and_with_several_machines(catcher: Catcher) -> None:
+def test_it_is_also_without_checkpoints_and_environment_and_with_several_machines(catcher: sdk.Catcher) -> None:
     tuning = a_search(SEARCHES["all kinds"], checkpoints=None, environment={}, instance_count=2, volume_gb=80)
     assert requests.create_hyper_parameter_tuning_job(tuning) == theirs(tuning, catcher)
 

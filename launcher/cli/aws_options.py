@@ -1,0 +1,67 @@
+"""The options that only AWS heeds, of trainings and of endpoints; locally they are told to be idle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from launcher.cli.options import F, pairs
+
+# Of launcher.config.managed.Managed, by the same names.
+_SHIELD = ("isolated", "subnets", "security_groups", "kms_key", "tags")
+_TRAINING = (*_SHIELD, "spot", "max_wait", "encrypt_traffic", "keep_alive", "input_mode")
+
+
+def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """A,B,C as a tuple."""
+    return None if value is None else tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _shield_options(key: str) -> list[Callable[[F], F]]:
+    return [
+        click.option("--isolated", is_flag=True, default=None, help="AWS: no network at all inside the container."),
+        click.option("--subnets", callback=_listed, metavar="ID,…", help="AWS: run in these subnets of a VPC."),
+        click.option("--security-groups", callback=_listed, metavar="ID,…", help="AWS: security groups in that VPC."),
+        click.option("--kms-key", help=f"AWS: a KMS key that encrypts {key}."),
+        click.option("--tag", "tags", multiple=True, callback=pairs, metavar="NAME=VALUE",
+                     help="AWS: a tag, beside those of the project and the preset; repeatable."),
+    ]  # fmt: skip
+
+
+def training_aws_options(function: F) -> F:
+    """Spot instances, network, keys, tags, warm pools, how data come in."""
+    options = [
+        click.option("--spot", is_flag=True, default=None,
+                     help="AWS: on spot instances, which cost less and may be taken away; it goes on from its "
+                     "checkpoint then."),
+        click.option("--max-wait", type=click.IntRange(1), metavar="SECONDS",
+                     help="AWS: with --spot, how long it may take with all waiting.  [default: twice --max-runtime]"),
+        click.option("--keep-alive", type=click.IntRange(1, 21_600), metavar="SECONDS",
+                     help="AWS: keep the instances warm for the next job; they cost money while they wait."),
+        click.option("--input-mode", type=click.Choice(("File", "FastFile"), case_sensitive=False),
+                     help="AWS: copy the data before it begins, or stream them.  [default: File, FastFile where they "
+                     "are large or the disk is small]"),
+        click.option("--encrypt-traffic", is_flag=True, default=None, help="AWS: encrypt what instances tell each "
+                     "other."),
+        *_shield_options("the disks and the output"),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def managed_words(words: dict[str, Any]) -> dict[str, Any]:
+    """What was given of launcher.config.managed.Managed's fields, taken out of ``words``."""
+    return _given(words, _TRAINING)
+
+
+def idle(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, by the names of its options, for `DoorWords.remark`."""
+    return {"tag" if name == "tags" else name: value for name, value in given.items()}
+
+
+def _given(words: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    taken = {name: words.pop(name) for name in names}
+    return {name: value for name, value in taken.items() if value}

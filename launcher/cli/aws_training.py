@@ -1,0 +1,32 @@
+"""What is settled and said before trainings start in AWS: how data come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from launcher.cli.console import say
+
+if TYPE_CHECKING:
+    from launcher.config import RunConfig
+    from launcher.config.training import Training
+    from launcher.doors import Door
+
+
+def settled(door: Door, config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """The configuration with the input mode that suits the data, unless one was ``given``."""
+    if config.tuning:
+        training = _with_input_mode(door, config.tuning.training, given)
+        return config.model_copy(update={"tuning": config.tuning.model_copy(update={"training": training})})
+    assert config.training is not None
+    return config.model_copy(update={"training": _with_input_mode(door, config.training, given)})
+
+
+def _with_input_mode(door: Door, training: Training, given: Mapping[str, Any]) -> Training:
+    from launcher.verbs.sizing import input_mode
+
+    if "input_mode" in given:
+        return training
+    mode, why = input_mode(door, training)
+    say(f"Input mode {mode}: {why}.")
+    return training.model_copy(update={"managed": training.managed.model_copy(update={"input_mode": mode})})

@@ -1,0 +1,43 @@
+"""AWS's own Python SDK (v2) on clients that keep what it sends: what our requests are compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+REGION = "eu-west-1"
+
+
+class Catcher:
+    """In the place of boto3.client("sagemaker"): keeps each request by its call's name, and answers little."""
+
+    def __init__(self) -> None:
+        self.caught: dict[str, dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith(("create_", "update_")):
+            raise AttributeError(name)
+
+        def call(**request: Any) -> dict[str, Any]:
+            self.caught[name] = request
+            return {"EndpointArn": "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/x"}
+
+        return call
+
+
+def quiet(monkeypatch: pytest.MonkeyPatch, folder: Any) -> None:
+    """Neither its settings on this machine nor an instance's credentials are looked for."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", str(folder / "admin"))
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(folder / "user"))
+
+
+def session(catcher: Any) -> Any:
+    """The SDK's session on a catcher."""
+    import boto3
+    from sagemaker.session import Session
+
+    told = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+    keys = {"region_name": REGION, "aws_access_key_id": "x", "aws_secret_access_key": "y"}
+    return Session(boto3.Session(**keys), sagemaker_client=catcher, sagemaker_config=told, default_bucket="b")

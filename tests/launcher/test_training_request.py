@@ -1,0 +1,155 @@
+"""What a training may ask of AWS: requests that SageMaker takes, and the very ones that AWS's own SDK sends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from container.common.metrics import metric_definitions
+from launcher import requests
+from launcher.config import Training, Tuning, training_config, tuning_config
+from launcher.config.managed import Managed
+from launcher.config.presets import Preset
+from launcher.config.ranges import read_range
+from launcher.config.tuning_words import TuneWords
+from launcher.config.words import Place, TrainWords
+from launcher.errors import ConfigError
+from tests.launcher import sdk
+from tests.launcher.test_requests import check, in_aws
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's imports warn of much
+
+NETWORK = {"subnets": ("subnet-1", "subnet-2"), "security_groups": ("sg-1",)}
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/abc"
+INTENTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "spot": {"managed": {"spot": True}},
+    "patient spot": {"managed": {"spot": True, "max_wait": 7200}},
+    "isolated": {"managed": {"isolated": True}},
+    "in a VPC": {"managed": NETWORK},
+    "two instances": {"instance_count": 2, "managed": {"encrypt_traffic": True}},
+    "keys": {"managed": {"kms_key": KEY}},
+    "warm": {"managed": {"keep_alive": 1800}},
+    "streamed": {"managed": {"input_mode": "FastFile"}},
+    "tags": {"managed": {"tags": {"preset": "fingers", "team": "hands"}}},
+    "no checkpoints": {"checkpoints": None, "environment": {}},
+    "all": {
+        "instance_count": 2,
+        "managed": {"spot": True, "isolated": True, "encrypt_traffic": True, "kms_key": KEY, "input_mode": "FastFile",
+                    "tags": {"team": "hands"}, **NETWORK},
+    },
+}  # fmt: skip
+WORDS: dict[str, Any] = {
+    "data": "s3://b/t", "output": "s3://b/o", "image": "1.dkr/x", "instance_type": "ml.m5.xlarge",
+    "role": "arn:aws:iam::123456789012:role/sage",
+}  # fmt: skip
+
+
+def intent(changes: dict[str, Any]) -> Training:
+    return in_aws(**{**changes, "managed": Managed(**changes.get("managed", {}))})
+
+
+def theirs(training: Training, catcher: sdk.Catcher) -> dict[str, Any]:
+    """The request that the SDK sends for the same job."""
+    from sagemaker.estimator import Estimator
+    from sagemaker.inputs import TrainingInput
+
+    managed = training.managed
+    estimator = Estimator(
+        image_uri=training.image, role=training.role, instance_count=training.instance_count,
+        instance_type=training.instance_type, volume_size=training.volume_gb, max_run=training.max_runtime,
+        output_path=training.output, hyperparameters=dict(training.hyperparameters),
+        sagemaker_session=sdk.session(catcher), environment=dict(training.environment) or None,
+        checkpoint_s3_uri=training.checkpoints,
+        checkpoint_local_path="/opt/ml/checkpoints" if training.checkpoints else None,
+        metric_definitions=metric_definitions(), tags=requests.training.tags(managed), input_mode=managed.input_mode,
+        use_spot_instances=managed.spot, max_wait=training.max_wait if managed.spot else None,
+        enable_network_isolation=managed.isolated, subnets=list(managed.subnets) or None,
+        security_group_ids=list(managed.security_groups) or None, volume_kms_key=managed.kms_key,
+        output_kms_key=managed.kms_key, encrypt_inter_container_traffic=managed.encrypt_traffic,
+        keep_alive_period_in_seconds=managed.keep_alive, debugger_hook_config=False, disable_profiler=True,
+    )  # fmt: skip
+    channels = {name: TrainingInput(uri, input_mode=managed.input_mode) for name, uri in training.channels.items()}
+    estimator.fit(channels, job_name=training.name, wait=False)
+    return catcher.caught["create_training_job"]
+
+
+def without_extras(request: dict[str, Any]) -> dict[str, Any]:
+    """The SDK says also that it wants no profiler."""
+    return {key: value for key, value in request.items() if key != "ProfilerConfig"}
+
+
+@pytest.mark.parametrize("changes", INTENTS.values(), ids=INTENTS)
+def test_the_request_is_the_one_that_awss_own_sdk_sends(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sdk.quiet(monkeypatch, tmp_path)
+    training = intent(changes)
+    assert requests.create_training_job(training) == without_extras(theirs(training, sdk.Catcher()))
+
+
+@pytest.mark.parametrize("changes", INTENTS.values(), ids=INTENTS)
+def test_the_request_is_one_that_sagemaker_takes(changes: dict[str, Any]) -> None:
+    check("CreateTrainingJob", requests.create_training_job(intent(changes)))
+
+
+@pytest.mark.parametrize("changes", INTENTS.values(), ids=INTENTS)
+def test_a_search_asks_the_same_for_its_trials(changes: dict[str, Any]) -> None:
+    changes = {**changes, "managed": {**changes.get("managed", {}), "keep_alive": None}}
+    search = Tuning(training=intent(changes), ranges=(read_range("epochs", "3:5"),), jobs=4)
+    request = requests.create_hyper_parameter_tuning_job(search)
+    check("CreateHyperParameterTuningJob", request)
+    definition, job = request["TrainingJobDefinition"], requests.create_training_job(search.training)
+    assert definition["HyperParameterTuningResourceConfig"] == job["ResourceConfig"]
+    shared = set(job) - {"TrainingJobName", "HyperParameters", "ResourceConfig", "Tags"}
+    assert {key: definition[key] for key in shared} == {key: job[key] for key in shared}
+    assert request["Tags"] == job["Tags"]
+
+
+def test_the_weights_file_is_copied_though_the_pictures_are_streamed() -> None:
+    training = in_aws(channels={"train": "s3://b/t", "weights": "s3://b/w"}, managed=Managed(input_mode="FastFile"))
+    modes = {
+        each["ChannelName"]: each["InputMode"] for each in requests.create_training_job(training)["InputDataConfig"]
+    }
+    assert modes == {"train": "FastFile", "weights": "File"}
+
+
+@pytest.mark.parametrize(
+    ("managed", "fault"),
+    [
+        ({"subnets": ("a",)}, "add --security-groups"),
+        ({"security_groups": ("a",)}, "add --subnets"),
+        ({"max_wait": 9}, "add --spot"),
+        ({"spot": True, "max_wait": 600}, "--max-wait 600 is below --max-runtime 86400"),
+        ({"spot": True, "keep_alive": 9}, "leave out --keep-alive or --spot"),
+        ({"tags": {"aws:x": "y"}}, "begins with aws:"),
+        ({"tags": {"x": "y" * 257}}, "too long"),
+        ({"tags": {f"t{n}": "" for n in range(48)}}, "AWS takes 50"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_starts(managed: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        training_config(TrainWords(**WORDS, managed=managed), Preset(), Place(door="aws"))
+
+
+def test_tags_carry_the_project_and_the_preset_and_ones_own() -> None:
+    config = training_config(TrainWords(**WORDS, managed={"tags": {"a": "b"}}), Preset(name="dogs"), Place(door="aws"))
+    assert config.training is not None
+    assert {tag["Key"]: tag["Value"] for tag in requests.create_training_job(config.training)["Tags"]} == {
+        "project": "byoc-image-classifier", "preset": "dogs", "a": "b",
+    }  # fmt: skip
+
+
+def test_spot_trials_keep_checkpoints_to_go_on_from_and_no_warm_pool() -> None:
+    def search(**managed: Any) -> Training:
+        words = TuneWords(training=TrainWords(**WORDS, managed=managed), ranges={"lr": "0.1:0.2"})
+        tuning = tuning_config(words, Preset(), Place(door="aws")).tuning
+        assert tuning is not None
+        return tuning.training
+
+    assert search().checkpoints is None
+    assert str(search(spot=True).checkpoints).startswith("s3://b/o/tune-")
+    with pytest.raises(ConfigError, match="leave out --keep-alive"):
+        search(keep_alive=60)
