@@ -108,7 +108,9 @@ class Evaluation:
                 return
             if not new:
                 for name, rule in list(self._rules.items()):
-                    self._tell(name, rule, partial(rule.wait, time.monotonic() - last))
+                    # Twice a second: the others need not say each time that they have nothing to say.
+                    if type(rule).wait is not TensorRule.wait:
+                        self._tell(name, rule, partial(rule.wait, time.monotonic() - last))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _tell(self, name: str, rule: TensorRule[Any], look: Callable[[], Any]) -> None:

@@ -24,6 +24,10 @@ from container.train.rules.weight_tensors import SAMPLE
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+# What saving for rules may take of a training's time, once it has taken so many seconds in all: a disk or a network
+# that is slow, or a quick training of a large network, has fewer steps saved.
+MOST_SHARE, FREE_SECONDS = 0.03, 2.0
+
 # A step no training comes to.
 NEVER = ONCE
 
@@ -62,6 +66,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self.seconds = 0.0
         self._idle = True
         self._planned = False
+        self._frugal = False
+        self._began = perf_counter()
         self._parameters: list[tuple[str, nn.Parameter]] = []
         self._facts: Mapping[str, np.ndarray] = {}
         self._done: set[str] = set()
@@ -71,6 +77,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def plan(self, *, total: int, an_epoch: int, most: int, whole: bool, facts: Mapping[str, np.ndarray]) -> None:
         """Save what the default rules need in a training of ``total`` steps, and ``facts`` about its data once."""
         self._planned, self._facts = True, facts
+        # Tensors that were asked for are saved, whatever that takes.
+        self._frugal, self._began = not whole, perf_counter()
         light, heavy = intervals(total, an_epoch, most)
         for need in needs(light, heavy, whole=whole):
             collection = self.get_collection(need.name)
@@ -103,7 +111,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
         """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
         self._done.clear()
-        if self.prepared_collections and not self._due():
+        if self.prepared_collections and (not self._due() or self._too_dear()):
             self._idle = True
             if self.writer is not None:
                 self._close_writers()
@@ -164,6 +172,9 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             self._schedule[self.mode] = list(unique.values())
         number = self.mode_steps[self.mode] + 1
         return any(one.should_save_step(number) for one in self._schedule[self.mode])
+
+    def _too_dear(self) -> bool:
+        return self._frugal and self.seconds > FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
 
     def _pass(self) -> None:
         """What ``_increment_step`` does, without looking at the disk."""

@@ -1,0 +1,66 @@
+"""What the hook saves for the rules, and when it saves no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import smdebug.pytorch as smd
+import torch
+from smdebug.trials import create_trial
+from torch import nn
+
+from container.train.optim import CrossEntropyLoss
+from container.train.rules import facts
+from container.train.rules.recorder import FREE_SECONDS, Recorder
+
+pytestmark = [
+    # smdebug 1.0.34 is older than what it stands on.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_hook_is_left() -> Iterator[None]:
+    yield
+    smd.del_hook()
+
+
+def saved(folder: Path, *, whole: bool, seconds: float) -> int:
+    """How many of twenty training steps are saved by a hook that has taken ``seconds`` after the first ten."""
+    layer, criterion = nn.Linear(4, 3), CrossEntropyLoss()
+    recorder = Recorder(out_dir=str(folder))
+    recorder.plan(total=20, an_epoch=4, most=50, whole=whole, facts={})
+    recorder.attach(layer, criterion, probes=True)
+    recorder.set_mode(smd.modes.TRAIN)
+    for step in range(20):
+        if step == 10:
+            recorder.seconds += seconds
+        criterion(layer(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
+    recorder.close()
+    return len(create_trial(str(folder)).steps(mode=smd.modes.TRAIN))
+
+
+@pytest.mark.parametrize(("whole", "seconds", "steps"), [(False, 0.0, 20), (False, 1000.0, 10), (True, 1000.0, 20)])
+def test_what_takes_too_much_of_a_training_is_saved_no_more_unless_asked_for(
+    tmp_path: Path, whole: bool, seconds: float, steps: int
+) -> None:
+    assert seconds == 0 or seconds > FREE_SECONDS
+    assert saved(tmp_path / "tensors", whole=whole, seconds=seconds) == steps
+
+
+def test_moments_of_images_are_those_of_their_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
+    pixels[2] = 127
+    found = facts.of_pixels(pixels, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    normalized = (pixels / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.3, 0.4]
+    np.testing.assert_allclose(found[facts.MEANS], normalized.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(found[facts.STDS], normalized.std(axis=(1, 2)), atol=1e-5)
+
+
+def test_one_gray_channel_is_three() -> None:
+    found = facts.of_pixels(np.full((2, 3, 3, 1), 51, np.uint8), mean=(0.0, 0.1, 0.2), std=(1.0,) * 3)
+    np.testing.assert_allclose(found[facts.MEANS], [[0.2, 0.1, 0.0]] * 2, atol=1e-6)
