@@ -14,7 +14,7 @@ from launcher.cli.options import DoorWords
 from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED
 from launcher.local.store import private_folder, write_private
-from launcher.verbs import endpoints, training
+from launcher.verbs import endpoints, rules, training
 
 if TYPE_CHECKING:
     from launcher.config import RunConfig
@@ -65,15 +65,15 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         let_go(name, back)
         raise click.exceptions.Exit(INTERRUPTED) from None
     training.conclude(description)
-    report_training(description, as_json=as_json)
+    report_training(door, description, as_json=as_json)
     suggest(
         f"launch.py report {name} --open{back}",
         f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}",
     )
 
 
-def report_training(description: training.Description, *, as_json: bool) -> None:
-    """A completed job: its metrics and its model."""
+def report_training(door: Door, description: training.Description, *, as_json: bool) -> None:
+    """A completed job: its metrics, its model, and what its rules found."""
     if as_json:
         print_json(public(description))
         return
@@ -82,6 +82,9 @@ def report_training(description: training.Description, *, as_json: bool) -> None
             click.echo(f"{metric} {value:g}")
     click.echo(f"model {description['ModelArtifacts']['S3ModelArtifacts']}")
     say(f"Completed in {span(description.get('TrainingTimeInSeconds', 0))}.")
+    watched = rules.summary(rules.states(door, description), description["TrainingJobName"])
+    if watched:
+        say(watched)
 
 
 def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:

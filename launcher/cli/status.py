@@ -82,7 +82,8 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
         if kind == "tuning job":
             _search(door, name)
             continue
-        for line in _lines(kind, name, description):
+        lines = _lines(kind, name, description)
+        for line in [*lines, *_rules(door, description)] if kind == "training job" else lines:
             click.echo(as_called(line))
 
 
@@ -124,3 +125,12 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     if description.get("CheckpointConfig"):
         lines.append(f"  checkpoints {description['CheckpointConfig']['S3Uri']}")
     return lines
+
+
+def _rules(door: Door, description: dict[str, Any]) -> list[str]:
+    """A line a rule, those with issues first."""
+    from launcher.verbs.rules import states
+
+    found = states(door, description)
+    width = max((len(state.rule) for state in found), default=0)
+    return [f"  {state.rule:<{width}} {state.status:<13} {state.details}".rstrip() for state in found]

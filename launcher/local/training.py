@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError, LauncherError
-from launcher.local import reconcile, store
+from launcher.local import reconcile, store, verdicts
 from launcher.local.processes import reap, wait_until
 from launcher.local.records import new_training_record, supervisor_of
 from launcher.local.settings import Settings
@@ -107,6 +107,7 @@ class TrainingCalls:
                 "TrainingJobName": name,
                 "ModelArtifacts": {"S3ModelArtifacts": ""},
                 **{key: asked[key] for key in _DESCRIBED if key in asked},
+                **verdicts.statuses(folder, asked, ended=record["TrainingJobStatus"] in TRAINING_ENDED),
                 **record,
             }
         )

@@ -6,7 +6,7 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound, UnusableData
 from launcher.local.uris import to_path
 from launcher.verbs import outputs, training
+from launcher.verbs.logs import LogFollower
 from launcher.verbs.training import Description
 
 ISSUES, ERROR, IN_PROGRESS = "IssuesFound", "Error", "InProgress"
@@ -29,6 +30,10 @@ _IN_ARCHIVE = "debug"
 _MET = re.compile(
     r"RuleEvaluationConditionMet: Evaluation of the rule \S+(?: (at step \d+))? resulted in the condition being met"
     r"\.?\s*"
+)
+# As container/train prints them, the rules at each change and the profiler at the end.
+_LINE = re.compile(
+    r"\[(?:rules|profiler)\] (?P<rule>\w+) (?P<status>IssuesFound|NoIssuesFound|Error)\b:? ?(?P<details>.*)"
 )
 
 
@@ -50,13 +55,41 @@ class State:
         return cls(document["RuleConfigurationName"], document["RuleEvaluationStatus"], details)
 
 
-def states(description: Description) -> list[State]:
-    """Every rule that a job's description tells of, those with issues first."""
+def states(door: Door, description: Description) -> list[State]:
+    """How every rule that watches a job stands, those with issues first.
+
+    Its description tells; of a job in AWS whose rules run inside it, without Debugger, its log does: those that are
+    done or have found something.
+    """
     documents = [
         *description.get("DebugRuleEvaluationStatuses", []),
         *description.get("ProfilerRuleEvaluationStatuses", []),
     ]
+    if not documents:
+        documents = _logged(LogFollower.of_job(door.logs, description["TrainingJobName"]).lines())
     return in_order([State.of(document) for document in documents])
+
+
+def _logged(lines: Iterable[str]) -> list[dict[str, str]]:
+    found = (_LINE.search(line) for line in lines)
+    # The last word counts: a job that was begun again has evaluated its rules again.
+    told = {line["rule"]: (line["status"], line["details"]) for line in found if line}
+    return [
+        {"RuleConfigurationName": rule, "RuleEvaluationStatus": status, "StatusDetails": details}
+        for rule, (status, details) in told.items()
+    ]
+
+
+def summary(found: Sequence[State], job: str) -> str:
+    """A sentence on a job's rules; "" where none has watched it."""
+    met = [state.rule for state in found if state.status == ISSUES]
+    failed = [state.rule for state in found if state.status == ERROR]
+    if not found:
+        return ""
+    watched = f"{len(found)} rule{'s' if len(found) > 1 else ''} watched"
+    said = f"{watched}, and found issues: {', '.join(met)}" if met else f"{watched}, and found no issues"
+    said += f"; not evaluated: {', '.join(failed)}" if failed else ""
+    return f"{said}; `launch.py status {job}` tells more." if met or failed else f"{said}."
 
 
 def in_order(found: Sequence[State]) -> list[State]:
