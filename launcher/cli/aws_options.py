@@ -11,6 +11,7 @@ from launcher.cli.options import F, pairs
 
 # Of launcher.config.managed.Managed, by the same names.
 _SHIELD = ("isolated", "subnets", "security_groups", "kms_key", "tags")
+_HOSTING = (*_SHIELD, "serverless", "autoscale", "capture", "capture_to", "canary", "alarms")
 _TRAINING = (*_SHIELD, "spot", "max_wait", "encrypt_traffic", "keep_alive", "input_mode")
 
 
@@ -52,6 +53,38 @@ def training_aws_options(function: F) -> F:
     return function
 
 
+def endpoint_aws_options(function: F) -> F:
+    """Serverless or scaled, variants, capture, how an update proceeds; network, key and tags."""
+    options = [
+        click.option("--endpoint", "update", metavar="NAME",
+                     help="AWS: update the endpoint NAME, blue/green: a new fleet beside the old one, which AWS goes "
+                     "back to when the new one does not come up. One that is not there is made."),
+        click.option("--canary", type=click.IntRange(1, 50), metavar="PERCENT",
+                     help="AWS: of an update, how much of the new fleet is tried first.  [default: all at once]"),
+        click.option("--rollback-alarm", "alarms", multiple=True, metavar="ALARM",
+                     help="AWS: a CloudWatch alarm that takes an update back; repeatable."),
+        click.option("--variant", "variants", multiple=True, callback=pairs, metavar="NAME=MODEL:WEIGHT",
+                     help="AWS: a model that takes its share of the requests, in place of --model; repeatable."),
+        click.option("--serverless", metavar="MEMORY:CONCURRENCY",
+                     help="AWS: no instances; MB of memory (1024 to 6144) and how many requests at once."),
+        click.option("--autoscale", metavar="MIN:MAX[:TARGET]",
+                     help="AWS: so many instances as keep each at TARGET invocations a minute.  [default: 600]"),
+        click.option("--capture", type=click.IntRange(1, 100), metavar="PERCENT",
+                     help="AWS: keep so much of the requests and answers in S3."),
+        click.option("--capture-to", metavar="S3-URI",
+                     help="AWS: where they go.  [default: data-capture/ in the model's bucket]"),
+        *_shield_options("the disks and what is captured"),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def hosting_words(words: dict[str, Any]) -> dict[str, Any]:
+    """What was given of the words of launcher.config.hosting_words, taken out of ``words``."""
+    return _given(words, _HOSTING)
+
+
 def managed_words(words: dict[str, Any]) -> dict[str, Any]:
     """What was given of launcher.config.managed.Managed's fields, taken out of ``words``."""
     return _given(words, _TRAINING)
@@ -59,7 +92,8 @@ def managed_words(words: dict[str, Any]) -> dict[str, Any]:
 
 def idle(given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, by the names of its options, for `DoorWords.remark`."""
-    return {"tag" if name == "tags" else name: value for name, value in given.items()}
+    options = {"tags": "tag", "alarms": "rollback-alarm"}
+    return {options.get(name, name): value for name, value in given.items()}
 
 
 def _given(words: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options, json_option, pairs
+from launcher.cli.aws_options import endpoint_aws_options, hosting_words, idle
+from launcher.cli.options import DoorWords, Verb, door_options, image_option, json_option, pairs, role_option
+
+if TYPE_CHECKING:
+    from launcher.config import Endpoint
 
 
 @click.command(cls=Verb)
@@ -17,14 +21,15 @@ from launcher.cli.options import DoorWords, Verb, door_options, json_option, pai
 @click.option("--model", help="A model.tar.gz, or the folder of an unpacked one (s3:// in AWS).")
 @click.option("--name", help="The endpoint's name.  [default: JOB-endpoint or SEARCH-endpoint, or the time]")
 @click.option("--preset", help="A recipe by name, for its instance type and environment.")
-@click.option("--image", help="The serving image.  [default with --local: byoc-serve, built when missing]")
-@click.option("--role", help="ARN of the IAM role SageMaker assumes; needed in AWS.")
+@image_option("serving", "byoc-serve")
+@role_option
 @click.option("--instance-type", help="AWS instance type, such as ml.m5.large.")
 @click.option("--instances", "instance_count", type=click.IntRange(1), help="How many instances.  [default: 1]")
 @click.option("--startup-timeout", type=click.IntRange(60, 3600),
               help="Seconds within which it must answer.  [default: 600]")  # fmt: skip
 @click.option("--env", "environment", multiple=True, callback=pairs, metavar="NAME=VALUE",
               help="An environment variable of the server; repeatable.")  # fmt: skip
+@endpoint_aws_options
 @click.option("--no-wait", is_flag=True, help="Return at once; `status NAME` tells when it answers.")
 @click.option("--dry-run", is_flag=True, help="Print the requests as JSON and start nothing.")
 @json_option
@@ -37,6 +42,8 @@ def command(
     model: str | None,
     name: str | None,
     preset: str | None,
+    update: str | None,
+    variants: dict[str, str],
     no_wait: bool,
     dry_run: bool,
     as_json: bool,
@@ -48,46 +55,76 @@ def command(
       launch.py deploy --local --job JOB
       launch.py deploy --local --from-tuning SEARCH
       launch.py deploy --local --model model.tar.gz --name bees
+      launch.py deploy --job JOB --endpoint bees --canary 10
     """
-    from launcher import requests
     from launcher.cli.console import print_json
     from launcher.cli.running import run_endpoint
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
-    from launcher.config.words import DeployWords, Place, endpoint_name, fresh_name
-    from launcher.errors import NotFound, UnusableData
+    from launcher.config.words import DeployWords, endpoint_name, fresh_name
+    from launcher.errors import ConfigError
     from launcher.verbs import training, tuning
 
-    if [job, from_tuning, model].count(None) != 2:
-        raise click.UsageError("Give one of --job JOB, --from-tuning SEARCH and --model PATH.")
+    if [job, from_tuning, model].count(None) + (not variants) != 3:
+        raise click.UsageError("Give one of --job JOB, --from-tuning SEARCH, --model PATH and --variant NAME=MODEL.")
+    if update and name:
+        raise click.UsageError("--endpoint names the endpoint to update, and --name one to make; give one of them.")
     where = where.at(job or from_tuning)
-    where.remark(instance_type=words["instance_type"])
+    hosting = hosting_words(words)
+    where.remark(instance_type=words["instance_type"], **idle(hosting))
+    if where.local and (update or variants):
+        raise ConfigError("--endpoint and --variant are AWS's; here give --name, and delete the former endpoint first.")
     source = job or from_tuning
     if from_tuning:
         model = tuning.artifact(where.open_for(from_tuning), from_tuning)
     if job:
         found = training.describe(where.open_for(job), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)
-    assert model is not None
+    if model is not None:
+        _check_model(where, model)
+    config = endpoint_config(
+        DeployWords(name=update or name or (endpoint_name(source) if source else fresh_name("endpoint")),
+                    model_data=model or "", variants=variants, hosting=hosting, update=_is_there(where, update),
+                    **words),
+        load_preset(preset) if preset else Preset(),
+        where.place(),
+    )  # fmt: skip
+    assert config.endpoint is not None
+    if dry_run:
+        print_json(_requests(config.endpoint))
+        return
+    door = where.open(starts=True)
+    run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)
+
+
+def _is_there(where: DoorWords, update: str | None) -> bool:
+    """Whether the endpoint to update is there; else it is made."""
+    from launcher.verbs import endpoints
+
+    return update is not None and endpoints.exists(where.open(), update)
+
+
+def _requests(endpoint: Endpoint) -> dict[str, Any]:
+    """All that would be sent, in its order."""
+    from launcher import requests
+
+    first, *others = requests.create_models(endpoint)
+    found: dict[str, Any] = {"create_model": [first, *others] if others else first}
+    found["create_endpoint_config"] = requests.create_endpoint_config(endpoint)
+    if endpoint.revision:
+        found["update_endpoint"] = requests.update_endpoint(endpoint)
+    else:
+        found["create_endpoint"] = requests.create_endpoint(endpoint)
+    if endpoint.hosting.scaling:
+        found["register_scalable_target"] = requests.register_scalable_targets(endpoint)
+        found["put_scaling_policy"] = requests.put_scaling_policies(endpoint)
+    return found
+
+
+def _check_model(where: DoorWords, model: str) -> None:
+    from launcher.errors import NotFound, UnusableData
+
     if where.local and "://" not in model and not Path(model).exists():
         raise NotFound(f"There is no model at {model}; give a model.tar.gz, or the folder of an unpacked one.")
     if where.local and Path(model).is_file() and not tarfile.is_tarfile(model):
         raise UnusableData(f"{model} is no tar archive; give a model.tar.gz, or the folder of an unpacked one.")
-    config = endpoint_config(
-        DeployWords(name=name or (endpoint_name(source) if source else fresh_name("endpoint")),
-                    model_data=model, **words),
-        load_preset(preset) if preset else Preset(),
-        Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu),
-    )  # fmt: skip
-    assert config.endpoint is not None
-    if dry_run:
-        print_json(
-            {
-                "create_model": requests.create_model(config.endpoint),
-                "create_endpoint_config": requests.create_endpoint_config(config.endpoint),
-                "create_endpoint": requests.create_endpoint(config.endpoint),
-            }
-        )
-        return
-    door = where.open(starts=True)
-    run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)

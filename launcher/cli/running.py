@@ -12,7 +12,7 @@ from container.common.durations import span
 from launcher.cli.console import on_terminal, print_json, public, say, stderr, suggest
 from launcher.cli.options import DoorWords
 from launcher.cli.watching import follow, let_go
-from launcher.errors import INTERRUPTED
+from launcher.errors import INTERRUPTED, ConfigError
 from launcher.local.store import private_folder, write_private
 from launcher.verbs import endpoints, rules, training
 
@@ -88,9 +88,12 @@ def report_training(door: Door, description: training.Description, *, as_json: b
 
 
 def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:
-    """Make an endpoint and wait until it answers; raises JobFailed when it does not come up."""
-    assert config.endpoint is not None
-    name = endpoints.deploy(door, config.endpoint)
+    """Make or update an endpoint and wait until it answers; raises JobFailed when it does not come up."""
+    endpoint = config.endpoint
+    assert endpoint is not None
+    if endpoint.hosting.scaling and not wait:
+        raise ConfigError("--autoscale is set up once the endpoint is in service; leave out --no-wait.")
+    name = (endpoints.update if endpoint.revision else endpoints.deploy)(door, endpoint)
     save_config(config, where)
     back = place_words(where)
     if not wait:
@@ -102,7 +105,8 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     except KeyboardInterrupt:
         let_go(name, back, kind="endpoint")
         raise click.exceptions.Exit(INTERRUPTED) from None
-    description = endpoints.conclude(door, name)
+    description = endpoints.conclude(door, name, config=endpoint.made_as)
+    endpoints.scale(door, endpoint)
     if as_json:
         print_json(public(description))
     else:

@@ -14,6 +14,10 @@ from pydantic import BaseModel
 from container.common import channels as channel_names
 from container.common import hyperparameters
 from container.common.errors import HyperparameterError
+from launcher.config.account import execution_role, pushed_image
+from launcher.config.debugger import check_debugger
+from launcher.config.hosting import Hosting
+from launcher.config.hosting_words import hosting_fields, variants
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset, problem
 from launcher.config.run import Door, Endpoint, RunConfig, Training
@@ -26,15 +30,19 @@ Part = TypeVar("Part", bound=BaseModel)
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 _IMAGES = {"train": "byoc-train", "serve": "byoc-serve"}
 _SERVE_GPU_IMAGE = "byoc-serve-gpu"
+# So much of a name stays when the moment is put after it.
+_STEM = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a run happens: the door, and what the local door assumes."""
+    """Where a run happens: the door, what the local door assumes, and where in AWS."""
 
     door: Door
     state: Path = Path(".sagemaker")
     gpu: bool = False
+    region: str | None = None
+    profile: str | None = None
 
     @property
     def local(self) -> bool:
@@ -61,6 +69,9 @@ class TrainWords:
     environment: Mapping[str, str] = field(default_factory=dict)
     # What only AWS heeds, by the names of launcher.config.managed.Managed.
     managed: Mapping[str, Any] = field(default_factory=dict)
+    aws_debugger: bool = False
+    # "" is the place of --output.
+    tensorboard_output: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +86,11 @@ class DeployWords:
     instance_count: int | None = None
     startup_timeout: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    # What only AWS heeds: NAME=MODEL:WEIGHT, and the words of launcher.config.hosting_words.
+    variants: Mapping[str, str] = field(default_factory=dict)
+    hosting: Mapping[str, Any] = field(default_factory=dict)
+    # The next version of an endpoint that is there already.
+    update: bool = False
 
 
 def training_config(words: TrainWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
@@ -91,19 +107,26 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
         )
     output = _output(words.output, place)
     checkpoints = words.checkpoints and _uri(words.checkpoints, place, "--checkpoints")
+    role = _role(words.role, place)
+    instance_type = _instance_type(words.instance_type, part.instance_type, place)
     fields: dict[str, Any] = {
         "name": name,
-        "image": _image(words.image, "train", place),
-        "role": _role(words.role, place),
+        "image": _image(words.image, "train", place, instance_type=instance_type, role=role),
+        "role": role,
         "hyperparameters": values,
         "channels": found,
         "output": output,
         "checkpoints": checkpoints or f"{output.rstrip('/')}/{name}/checkpoints",
-        "instance_type": _instance_type(words.instance_type, part.instance_type, place),
+        "instance_type": instance_type,
         "environment": {**part.environment, **words.environment},
     }
     if not place.local:
         fields["managed"] = _checked(Managed, **_with_preset_tag(words.managed, preset))
+    if words.aws_debugger:
+        check_debugger(parsed, fields["image"], local=place.local)
+        fields["debugger"] = True
+    if words.tensorboard_output is not None:
+        fields["tensorboard"] = _uri(words.tensorboard_output or output, place, "--tensorboard-output")
     for key in ("instance_count", "volume_gb", "max_runtime"):
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
@@ -111,17 +134,27 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
     return _build(place, preset, training=(Training, fields))
 
 
-def endpoint_config(words: DeployWords, preset: Preset, place: Place) -> RunConfig:
+def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
     """The RunConfig of one endpoint. Raises ConfigError."""
     part = preset.endpoint
+    served = variants(words.variants)
+    model = served[0].model_data if served else _uri(words.model_data, place, "the model")
+    serverless = "serverless" in words.hosting
+    role = _role(words.role, place)
+    instance_type = "" if serverless else _instance_type(words.instance_type, part.instance_type, place)
     fields: dict[str, Any] = {
         "name": words.name,
-        "image": _image(words.image, "serve", place),
-        "role": _role(words.role, place),
-        "model_data": _uri(words.model_data, place, "the model"),
-        "instance_type": _instance_type(words.instance_type, part.instance_type, place),
+        "image": _image(words.image, "serve", place, instance_type=instance_type, role=role),
+        "role": role,
+        "model_data": model,
+        "variants": served,
+        "instance_type": instance_type,
         "environment": {**part.environment, **words.environment},
+        "revision": fresh_name(words.name, now) if words.update else "",
     }
+    if not place.local:
+        hosting = hosting_fields(words.hosting, model_data=model)
+        fields["hosting"] = _checked(Hosting, **_with_preset_tag(hosting, preset))
     for key in ("instance_count", "startup_timeout"):
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
@@ -129,11 +162,20 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place) -> RunConf
     return _build(place, preset, endpoint=(Endpoint, fields))
 
 
-def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = 40) -> str:
+def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = _STEM) -> str:
     """A name nobody has: the stem and the moment, to the millisecond (20 characters)."""
     moment = now or datetime.now(UTC)
-    word = re.sub(r"[^a-zA-Z0-9]+", "-", stem)[:stem_length].strip("-") or "run"
-    return f"{word}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
+    return f"{_word(stem, stem_length)}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
+
+
+def name_pattern(stem: str) -> tuple[str, re.Pattern[str]]:
+    """What all names that `fresh_name` makes of ``stem`` begin with, and what they match."""
+    word = f"{_word(stem, _STEM)}-"
+    return word, re.compile(re.escape(word) + r"\d{8}-\d{6}-\d{3}")
+
+
+def _word(stem: str, length: int) -> str:
+    return re.sub(r"[^a-zA-Z0-9]+", "-", stem)[:length].strip("-") or "run"
 
 
 def endpoint_name(job: str) -> str:
@@ -231,26 +273,16 @@ def _output(output: str | None, place: Place) -> str:
     raise ConfigError("--output is missing: give s3://BUCKET/PREFIX for the model, or add --local.")
 
 
-def _image(image: str | None, role: str, place: Place) -> str:
+def _image(image: str | None, part: str, place: Place, *, instance_type: str, role: str) -> str:
     if image:
         return image
     if place.local:
-        return _SERVE_GPU_IMAGE if role == "serve" and place.gpu else _IMAGES[role]
-    raise ConfigError(
-        f"--image is missing: AWS needs the {role} image's address in ECR (push Dockerfile.{role} there first), "
-        "or add --local."
-    )
+        return _SERVE_GPU_IMAGE if part == "serve" and place.gpu else _IMAGES[part]
+    return pushed_image(part, place, instance_type=instance_type, role=role)
 
 
 def _role(role: str | None, place: Place) -> str:
-    if role:
-        return role
-    if place.local:
-        return LOCAL_ROLE
-    raise ConfigError(
-        "--role is missing: give the ARN of an IAM role that SageMaker may assume "
-        "(arn:aws:iam::ACCOUNT:role/NAME), or add --local."
-    )
+    return role or LOCAL_ROLE if place.local else execution_role(role, place)
 
 
 def _instance_type(given: str | None, preset: str | None, place: Place) -> str:

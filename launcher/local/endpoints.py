@@ -114,6 +114,13 @@ class EndpointCalls:
                 rows.append({"EndpointName": name, **{key: record[key] for key in kept}})
         return page(rows, request, "Endpoints")
 
+    def update_endpoint(self, **request: Any) -> Response:
+        """Refused: there is one machine, and no second fleet to move to."""
+        operation = "UpdateEndpoint"
+        check(_SERVICE, operation, request)
+        self._endpoint(operation, request["EndpointName"])
+        refuse(operation, "The local door updates no endpoint; delete it and make it anew.")
+
     def delete_endpoint(self, **request: Any) -> Response:
         """Ask an endpoint to end; it is gone when describe no longer finds it."""
         check(_SERVICE, "DeleteEndpoint", request)

@@ -67,6 +67,11 @@ class ModelCalls:
         """Forget a configuration; an endpoint made from it goes on."""
         return self._delete("DeleteEndpointConfig", store.ENDPOINT_CONFIGS, request, "EndpointConfig")
 
+    def list_tags(self, **request: Any) -> Response:
+        """None: tags are read by bills and policies, and there are neither."""
+        check(_SERVICE, "ListTags", request)
+        return response({"Tags": []})
+
     def _create(self, operation: str, kind: str, request: Request, word: str, resource: str) -> Response:
         name = request[f"{word}Name"]
         document = {key: value for key, value in request.items() if key != "Tags"}

@@ -5,37 +5,72 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from launcher import requests
 from launcher.config.run import Endpoint
+from launcher.config.words import name_pattern
 from launcher.doors import Door
 from launcher.errors import JobFailed, NotFound
+from launcher.requests.endpoint import OWNER_TAG
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.training import is_missing
 
-SETTLED = ("InService", "Failed", "OutOfService")
+SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
+# AWS gives so many at once at most.
+_PAGE = 100
 
 Description = dict[str, Any]
 
 
 def deploy(door: Door, endpoint: Endpoint) -> str:
-    """Create model, configuration and endpoint; what was made is taken back when a later step is refused."""
+    """Create models, configuration and endpoint; what was made is taken back when a later step is refused."""
+    _make(door, endpoint, lambda: door.sagemaker.create_endpoint(**requests.create_endpoint(endpoint)))
+    return endpoint.name
+
+
+def update(door: Door, endpoint: Endpoint) -> str:
+    """Create the models and the configuration of an endpoint's next version, and have AWS move to them.
+
+    The version before stays, for AWS goes back to it when the new one does not come up.
+    """
+    status = describe(door, endpoint.name)["EndpointStatus"]
+    if status != "InService":
+        raise JobFailed(
+            f"Endpoint {endpoint.name} is {status}, and only one that is InService can be updated; wait for it "
+            f"(`launch.py status {endpoint.name}`), or delete it and deploy anew."
+        )
+    _make(door, endpoint, lambda: door.sagemaker.update_endpoint(**requests.update_endpoint(endpoint)))
+    return endpoint.name
+
+
+def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
     made: list[Callable[[], object]] = []
-    client, name = door.sagemaker, endpoint.name
+    client, config = door.sagemaker, endpoint.made_as
     try:
-        client.create_model(**requests.create_model(endpoint))
-        made.append(lambda: client.delete_model(ModelName=name))
+        for request in requests.create_models(endpoint):
+            client.create_model(**request)
+            made.append(partial(client.delete_model, ModelName=request["ModelName"]))
         client.create_endpoint_config(**requests.create_endpoint_config(endpoint))
-        made.append(lambda: client.delete_endpoint_config(EndpointConfigName=name))
-        client.create_endpoint(**requests.create_endpoint(endpoint))
+        made.append(partial(client.delete_endpoint_config, EndpointConfigName=config))
+        last()
     except ClientError:
         for undo in reversed(made):
             undo()
         raise
-    return name
+
+
+def scale(door: Door, endpoint: Endpoint) -> None:
+    """Have AWS choose the number of instances of an endpoint in service, when that was asked for."""
+    if door.autoscaling is None:
+        return
+    for target in requests.register_scalable_targets(endpoint):
+        door.autoscaling.register_scalable_target(**target)
+    for policy in requests.put_scaling_policies(endpoint):
+        door.autoscaling.put_scaling_policy(**policy)
 
 
 def describe(door: Door, name: str) -> Description:
@@ -69,15 +104,22 @@ def _message(description: Description) -> str:
     return ""
 
 
-def conclude(door: Door, name: str, *, last_lines: int = 5) -> Description:
-    """The description of an endpoint in service; raises JobFailed with the reason and the log's end otherwise."""
+def conclude(door: Door, name: str, *, config: str | None = None, last_lines: int = 5) -> Description:
+    """The description of an endpoint in service; raises JobFailed with the reason and the log's end otherwise.
+
+    ``config`` is the configuration that an update asked for: with another one the update was taken back.
+    """
     description = describe(door, name)
-    if description["EndpointStatus"] == "InService":
+    serves = description["EndpointConfigName"]
+    if description["EndpointStatus"] == "InService" and config in (None, serves):
         return description
     reason = description.get("FailureReason", "No reason was given.")
+    if description["EndpointStatus"] == "InService":
+        reason = f"It was taken back from {config} to {serves}, which serves as before. {reason}"
     tail = [line for line in LogFollower.of_endpoint(door.logs, name).lines() if line.strip()][-last_lines:]
     said = "".join(f"\n  {line}" for line in tail)
-    raise JobFailed(f"Endpoint {name} is {description['EndpointStatus']}. {reason}{said}")
+    what = "was not updated" if description["EndpointStatus"] == "InService" else f"is {description['EndpointStatus']}"
+    raise JobFailed(f"Endpoint {name} {what}. {reason}{said}")
 
 
 @dataclass(frozen=True)
@@ -91,36 +133,83 @@ class Deletion:
 def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Deletion:
     """Delete an endpoint with what `deploy` made for it, and wait until it is gone.
 
-    A configuration or a model of another name than the endpoint's is not of `deploy`'s making, and another
-    endpoint may stand on it: it is kept.
+    That is the configuration of its name, those of its later versions, and the models named as these are. Anything
+    else another endpoint may stand on: it is kept.
     """
     description = describe(door, name)
-    config_name = description["EndpointConfigName"]
-    models = _models(door, config_name)
+    current = description["EndpointConfigName"]
+    configs = {current: _variants(door, current)} if current == name else {}
+    configs |= {revision: _variants(door, revision) for revision in _revisions(door, name)}
+    kept: list[str] = []
+    if current not in configs:
+        kept = [
+            f"endpoint configuration {current}",
+            *(f"model {each['ModelName']}" for each in _variants(door, current)),
+        ]
+    kept += _unscale(door, name, {each["VariantName"] for each in description.get("ProductionVariants", [])})
     if description["EndpointStatus"] != "Deleting":
         door.sagemaker.delete_endpoint(EndpointName=name)
     gone = [f"endpoint {name}"]
-    ours = config_name == name
-    if ours and _unless_missing(lambda: door.sagemaker.delete_endpoint_config(EndpointConfigName=name)):
-        gone.append(f"endpoint configuration {name}")
-    # Only with its own configuration: one that is kept still names its model.
-    if ours and name in models and _unless_missing(lambda: door.sagemaker.delete_model(ModelName=name)):
-        gone.append(f"model {name}")
-    kept = [] if ours else [f"endpoint configuration {config_name}"]
-    kept += [f"model {model}" for model in models if not ours or model != name]
+    for config, variants in configs.items():
+        if _unless_missing(partial(door.sagemaker.delete_endpoint_config, EndpointConfigName=config)):
+            gone.append(f"endpoint configuration {config}")
+        for model, variant in ((each["ModelName"], each["VariantName"]) for each in variants):
+            if model not in (config, f"{config}-{variant}"):
+                kept.append(f"model {model}")
+            elif _unless_missing(partial(door.sagemaker.delete_model, ModelName=model)):
+                gone.append(f"model {model}")
     while exists(door, name):
         sleep(door.interval)
     return Deletion(gone, kept)
 
 
-def _models(door: Door, config_name: str) -> list[str]:
+def _revisions(door: Door, name: str) -> list[str]:
+    """Configurations of the endpoint's later versions: named as `deploy --endpoint` does, and tagged with its name."""
+    found: list[str] = []
+    stem, pattern = name_pattern(name)
+    token: dict[str, str] = {}
+    while True:
+        answer = door.sagemaker.list_endpoint_configs(NameContains=stem, MaxResults=_PAGE, **token)
+        for each in answer["EndpointConfigs"]:
+            if pattern.fullmatch(each["EndpointConfigName"]):
+                tags = door.sagemaker.list_tags(ResourceArn=each["EndpointConfigArn"])["Tags"]
+                if {"Key": OWNER_TAG, "Value": name} in tags:
+                    found.append(each["EndpointConfigName"])
+        if not answer.get("NextToken"):
+            return found
+        token = {"NextToken": answer["NextToken"]}
+
+
+def _unscale(door: Door, name: str, variants: set[str]) -> list[str]:
+    """Have the endpoint's number of instances chosen by nobody any more; what had to stay of that."""
+    if door.autoscaling is None or not variants:
+        return []
+    wanted = [requests.scalable_target(name, variant) for variant in sorted(variants)]
+    try:
+        found = door.autoscaling.describe_scalable_targets(
+            ServiceNamespace=wanted[0]["ServiceNamespace"], ResourceIds=[each["ResourceId"] for each in wanted]
+        )["ScalableTargets"]
+    except ClientError as exc:
+        # Whoever may not look has scaled nothing, which must not stand in the way of deleting.
+        if exc.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return ["any autoscaling, which these credentials may not see"]
+    there = {each["ResourceId"] for each in found}
+    for target in wanted:
+        if target["ResourceId"] in there:
+            door.autoscaling.deregister_scalable_target(**target)
+    return []
+
+
+def _variants(door: Door, config_name: str) -> list[dict[str, Any]]:
+    """The configuration's variants that name a model; none of one that is gone."""
     try:
         config = door.sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
     except ClientError as exc:
         if is_missing(exc):
             return []
         raise
-    return [variant["ModelName"] for variant in config["ProductionVariants"] if "ModelName" in variant]
+    return [variant for variant in config["ProductionVariants"] if "ModelName" in variant]
 
 
 def _unless_missing(call: Callable[[], object]) -> bool:

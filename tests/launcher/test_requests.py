@@ -91,7 +91,8 @@ def test_the_endpoint_requests_are_ones_that_sagemaker_takes(model_data: str) ->
         role="arn:aws:iam::123456789012:role/sage", model_data=model_data, instance_type="ml.m5.large",
         environment={"SERVE_MODE": "latency"},
     )  # fmt: skip
-    check("CreateModel", requests.create_model(endpoint))
+    (model,) = requests.create_models(endpoint)
+    check("CreateModel", model)
     check("CreateEndpointConfig", requests.create_endpoint_config(endpoint))
     check("CreateEndpoint", requests.create_endpoint(endpoint))
 

@@ -1,0 +1,167 @@
+"""Endpoints in an account: updated beside the old fleet, scaled, taken back, and taken away with all that is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from launcher import requests
+from launcher.config.hosting import Hosting, Scaling, Variant
+from launcher.config.run import Endpoint
+from launcher.errors import JobFailed
+from launcher.verbs import endpoints
+from tests.launcher.test_aws import BEES, ENDPOINT_ARN, NOW, Account, config_described, endpoint_described, log_answers
+
+REVISION = "bees-20260102-030405-678"
+NEXT = BEES.model_copy(update={"revision": REVISION, "hosting": Hosting(scaling=Scaling(minimum=1, maximum=4))})
+CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/"
+MODEL_ARN = {"ModelArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/bees"}
+
+
+class Scaled(Account):
+    """An account with Application Auto Scaling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        client: Any = boto3.client("application-autoscaling", region_name="eu-west-1", aws_access_key_id="x",
+                                   aws_secret_access_key="y")  # fmt: skip
+        self.scaling = self.stubs["application-autoscaling"] = Stubber(client)
+        self.scaling.activate()
+        self.door = replace(self.door, autoscaling=client)
+
+
+@pytest.fixture
+def account() -> Iterator[Scaled]:
+    account = Scaled()
+    yield account
+    for stub in account.stubs.values():
+        stub.assert_no_pending_responses()
+
+
+def expect_revision(account: Scaled, endpoint: Endpoint = NEXT) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    for model in requests.create_models(endpoint):
+        account.sagemaker.add_response("create_model", MODEL_ARN, model)
+    account.sagemaker.add_response(
+        "create_endpoint_config",
+        {"EndpointConfigArn": CONFIG_ARN + REVISION},
+        requests.create_endpoint_config(endpoint),
+    )
+
+
+def test_an_update_makes_the_next_version_and_moves_to_it(account: Scaled) -> None:
+    expect_revision(account)
+    account.sagemaker.add_response("update_endpoint", {"EndpointArn": ENDPOINT_ARN}, requests.update_endpoint(NEXT))
+    endpoints.update(account.door, NEXT)
+    new = {"EndpointConfigName": REVISION}
+    for described in (endpoint_described("Updating"), *[endpoint_described("InService", **new)] * 2):
+        account.sagemaker.add_response("describe_endpoint", {**described, **new})
+    told = [status for status, _ in endpoints.watch(account.door, "bees", sleep=lambda _: None)]
+    assert told == ["Updating", "InService"]
+    endpoints.conclude(account.door, "bees", config=REVISION)
+
+
+def test_an_update_that_was_rolled_back_has_failed_though_the_endpoint_answers(account: Scaled) -> None:
+    for status in ("Updating", "RollingBack", "InService"):
+        account.sagemaker.add_response("describe_endpoint", endpoint_described(status))
+    told = [status for status, _ in endpoints.watch(account.door, "bees", sleep=lambda _: None)]
+    assert told == ["Updating", "RollingBack", "InService"]
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService", FailureReason="no ping"))
+    log_answers(account, ["serve: no manifest.json"])
+    with pytest.raises(
+        JobFailed, match=rf"was not updated. It was taken back from {REVISION} to bees, .* no ping\n  serve"
+    ):
+        endpoints.conclude(account.door, "bees", config=REVISION)
+
+
+def test_a_rollback_that_failed_is_an_end_too(account: Scaled) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("UpdateRollbackFailed"))
+    assert [status for status, _ in endpoints.watch(account.door, "bees")] == ["UpdateRollbackFailed"]
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("UpdateRollbackFailed", FailureReason="x"))
+    log_answers(account, [])
+    with pytest.raises(JobFailed, match=r"is UpdateRollbackFailed\. x"):
+        endpoints.conclude(account.door, "bees", config=REVISION)
+
+
+def test_a_refused_update_leaves_the_endpoint_and_nothing_of_the_new_version(account: Scaled) -> None:
+    expect_revision(account)
+    account.sagemaker.add_client_error("update_endpoint", "ResourceLimitExceeded", "quota of ml.m5.large is 1")
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": REVISION})
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": REVISION})
+    with pytest.raises(ClientError, match="quota"):
+        endpoints.update(account.door, NEXT)
+
+
+def test_an_endpoint_that_is_not_in_service_is_not_updated(account: Scaled) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("Creating"))
+    with pytest.raises(JobFailed, match=r"is Creating, and only one that is InService .*`launch\.py status bees`"):
+        endpoints.update(account.door, NEXT)
+
+
+def test_scaling_is_set_up_for_each_variant_and_only_when_asked(account: Scaled) -> None:
+    shares = tuple(Variant(name=name, model_data=f"s3://b/{name}.tar.gz") for name in ("a", "b"))
+    scaled = NEXT.model_copy(update={"variants": shares})
+    for target in requests.register_scalable_targets(scaled):
+        account.scaling.add_response("register_scalable_target", {}, target)
+    for policy in requests.put_scaling_policies(scaled):
+        account.scaling.add_response("put_scaling_policy", {"PolicyARN": "arn:x"}, policy)
+    endpoints.scale(account.door, scaled)
+    endpoints.scale(account.door, BEES)
+
+
+def expect_configs(account: Scaled, **owners: str) -> None:
+    """Configurations by the endpoint that their tag names."""
+    summaries = [
+        {"EndpointConfigName": name, "EndpointConfigArn": CONFIG_ARN + name, "CreationTime": NOW}
+        for name in (*owners, "bees-of-another-name")
+    ]
+    account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": summaries})
+    for name, owner in owners.items():
+        tags = [{"Key": "project", "Value": "byoc-image-classifier"}, {"Key": "endpoint", "Value": owner}]
+        account.sagemaker.add_response("list_tags", {"Tags": tags}, {"ResourceArn": CONFIG_ARN + name})
+
+
+def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scaled) -> None:
+    variants = [{"VariantName": "AllTraffic"}]
+    serving = endpoint_described("InService", ProductionVariants=variants) | {"EndpointConfigName": REVISION}
+    account.sagemaker.add_response("describe_endpoint", serving)
+    first = "bees-20251231-000000-000"
+    expect_configs(account, **{first: "bees", "bees-20260101-000000-000": "bees-20260101-000000-000", REVISION: "bees"})
+    account.sagemaker.add_response("describe_endpoint_config", config_described(first, first))
+    versions = config_described(REVISION, "shared")
+    versions["ProductionVariants"].append({"VariantName": "new", "ModelName": f"{REVISION}-new"})
+    account.sagemaker.add_response("describe_endpoint_config", versions)
+    targets = [{**requests.scalable_target("bees"), "MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "r",
+                "CreationTime": NOW}]  # fmt: skip
+    account.scaling.add_response("describe_scalable_targets", {"ScalableTargets": targets},
+                                 {"ServiceNamespace": "sagemaker",
+                                  "ResourceIds": ["endpoint/bees/variant/AllTraffic"]})  # fmt: skip
+    account.scaling.add_response("deregister_scalable_target", {}, requests.scalable_target("bees"))
+    account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": first})
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": first})
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": REVISION})
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": f"{REVISION}-new"})
+    account.missing("describe_endpoint")
+    deletion = endpoints.delete(account.door, "bees")
+    assert deletion.kept == ["model shared"]
+    assert f"model {REVISION}-new" in deletion.gone
+
+
+def test_who_may_not_look_at_scaling_may_delete_all_the_same(account: Scaled) -> None:
+    variants = [{"VariantName": "AllTraffic"}]
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("Deleting", ProductionVariants=variants))
+    account.missing("describe_endpoint_config")
+    expect_configs(account)
+    account.scaling.add_client_error("describe_scalable_targets", "AccessDeniedException")
+    account.missing("delete_endpoint_config")
+    account.missing("describe_endpoint")
+    deletion = endpoints.delete(account.door, "bees")
+    assert deletion.gone == ["endpoint bees"]
+    assert deletion.kept == ["any autoscaling, which these credentials may not see"]
