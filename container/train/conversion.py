@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from container.common import telemetry
 from container.common.artifact import FEATURE_MAP, LOGITS, PIXELS
+from container.common.errors import ArtifactError
 from container.common.images import Pixels
 from container.network import Head, Network
 from container.train import storage
@@ -141,6 +142,16 @@ def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[i
             subset_size=len(images),
             model_type=kind,
             advanced_parameters=ranges,
+        )
+
+
+def check_equal(found: NDArray[np.float32], expected: NDArray[np.float32], what: str = "logits") -> None:
+    """Raises ArtifactError when OpenVINO's numbers are not the network's own."""
+    difference = float(np.abs(found - expected).max())
+    if not difference <= 1e-3 * max(1.0, float(np.abs(expected).max())):
+        raise ArtifactError(
+            f"The exported model's {what} differ from the network's by {difference:.2g}; this architecture "
+            "cannot be exported by this OpenVINO version, choose another model."
         )
 
 

@@ -26,10 +26,11 @@ from container.common.artifact import (
 )
 from container.network import Network
 from container.train import conversion, storage
-from container.train.body import Body, Proof, Variant, Workshop, check_equal
+from container.train.body import Body, Proof, Variant, Workshop
 from container.train.cache import Cache
 from container.train.console import Console
 from container.train.decode import processors
+from container.train.frozen import FrozenBody
 from container.train.stopping import StopSignal
 from container.train.tail import head_steps
 
@@ -63,7 +64,7 @@ def export(
     folder: Path,
     *,
     precision: str,
-    frozen: str | None,
+    frozen: FrozenBody | None,
     cache: Cache,
     console: Console,
     stop: StopSignal,
@@ -71,7 +72,7 @@ def export(
     """Write the artifact of ``network`` into ``folder``, whole or not at all; the manifest as written.
 
     ``manifest`` is complete but for precision and explanation. ``precision`` is auto, fp32, bf16 or int8.
-    ``frozen`` is the digest of a body that was not trained, whose export is shared through ``cache``; else None.
+    ``frozen`` is the network's body when it was not trained, whose export is shared through ``cache``; else None.
     Raises ArtifactError when the exported model does not compute what the network does.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
@@ -142,7 +143,9 @@ def _candidates(network: Network, body: Body, head: Any, labels: NDArray[np.int6
         logits = runner.all(variant.features, lambda _count: None, batch=HEAD_BATCH)
         if variant.name == "fp32":
             with torch.no_grad():
-                check_equal(logits[:HEAD_BATCH], network.head(torch.from_numpy(variant.features[:HEAD_BATCH])).numpy())
+                conversion.check_equal(
+                    logits[:HEAD_BATCH], network.head(torch.from_numpy(variant.features[:HEAD_BATCH])).numpy()
+                )
         accuracy = float((logits.argmax(axis=1) == labels).mean())
         found.append(Candidate(variant, accuracy, variant.latency_ms + runner.latency_ms(variant.features[:1])))
     return found

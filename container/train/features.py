@@ -5,6 +5,9 @@ between jobs that share a checkpoint location); or come in by an input channel n
 key is made of everything that shapes a feature: the images' digests, the architecture, the weights, the
 preprocessing, the augmentation, the arithmetic. A file is written whole, holds its own checksum, and is
 computed again when it does not agree.
+
+On a CPU it is OpenVINO that computes them, in fp32, which is quicker than torch and what the exported model
+will do; on a GPU, and in bf16, torch.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -26,27 +30,24 @@ from container.train import storage
 from container.train.cache import Cache, key_of
 from container.train.console import Console, Meter
 from container.train.decode import Images
-from container.train.digests import digest_of
+from container.train.frozen import FrozenBody
 from container.train.paths import Paths
 from container.train.sources import ImageSource
 from container.train.stopping import StopSignal
 from container.train.world import World
 
-KIND, FORMAT, FILE = "features", "2", "features.safetensors"
+KIND, FORMAT, FILE = "features", "3", "features.safetensors"
 
 BATCH = 32
 
 
 class FeatureStore:
-    """Gives the features of a split: kept ones, or by passing its images through the backbone.
-
-    ``weights`` is the backbone's digest.
-    """
+    """Gives the features of a split: kept ones, or by passing its images through the backbone."""
 
     def __init__(
         self,
         network: Network,
-        weights: str,
+        frozen: FrozenBody,
         hyperparameters: Hyperparameters,
         paths: Paths,
         *,
@@ -55,10 +56,12 @@ class FeatureStore:
         console: Console,
         stop: StopSignal,
     ) -> None:
-        self._network, self._weights, self._h, self._world = network, weights, hyperparameters, world
+        self._network, self._frozen, self._h, self._world = network, frozen, hyperparameters, world
         self._cache, self._console, self._stop = cache, console, stop
         self._channel = paths.data / "features"
         self._own = paths.checkpoints / "features"
+        # Whether they are what an fp32 export of the body gives, to the last bit.
+        self.as_exported = world.device.type == "cpu" and hyperparameters.amp is not True
 
     def features(self, images: Images, source: ImageSource, *, views: int) -> Tensor:
         """(max(views, 1), N, F) float32; ``views`` augmented ones, or with 0 the images as they are."""
@@ -108,11 +111,11 @@ class FeatureStore:
                 "images": images.digests,
                 "architecture": h.model,
                 "head_path": self._network.head_path,
-                "weights": self._weights,
+                "weights": self._frozen.digest,
                 "preprocessing": [h.image_size, h.resize, h.grayscale],
                 "amp": h.amp,
                 "device": self._world.device.type,
-                "torch": torch.__version__,
+                "computed by": ["openvino", version("openvino")] if self.as_exported else ["torch", torch.__version__],
                 "augment": [h.augment, h.flip, h.seed, views] if views else None,
             }
         )
@@ -120,9 +123,7 @@ class FeatureStore:
     def _compute(self, name: str, source: ImageSource, views: int, *, augmented: bool) -> Tensor:
         share = self._world.share(len(source))
         meter = Meter(self._console, "features", views * (share.stop - share.start))
-        # NHWC is how the pixels lie in memory, and quicker on CPUs too.
-        self._network.to(self._world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network.eval()
+        forward = self._forward(source)
         found: Tensor | None = None
         with torch.no_grad(), torch.autocast(self._world.device.type, torch.bfloat16, enabled=self._h.amp is True):
             for view in range(views):
@@ -130,12 +131,22 @@ class FeatureStore:
                     self._stop.check()
                     rows = slice(start, min(start + BATCH, share.stop))
                     pixels = source.view(rows, view) if augmented else source.plain(rows)
-                    part = self._network.features(pixels).float().cpu()
+                    part = forward(pixels)
                     if found is None:
                         found = torch.zeros(views, len(source), part.shape[1])
                     found[view, rows] = part
                     meter.add(len(part))
         return self._joined(found, views, len(source))
+
+    def _forward(self, source: ImageSource) -> Callable[[Tensor], Tensor]:
+        """(N, S, S, C) uint8 to (N, F) float32 in the machine's memory."""
+        self._network.eval()
+        if self.as_exported:
+            run = self._frozen.runner(source.plain(slice(0, 2)).numpy())
+            return lambda pixels: torch.from_numpy(run(pixels.numpy()))
+        # NHWC is how the pixels lie in memory.
+        self._network.to(self._world.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return lambda pixels: self._network.features(pixels).float().cpu()
 
     def _joined(self, found: Tensor | None, views: int, count: int) -> Tensor:
         if self._world.size == 1:
@@ -185,9 +196,3 @@ def _checksum(features: Tensor) -> str:
 def _file_of(features: Tensor) -> bytes:
     content: bytes = save({"features": features}, {"blake2b": _checksum(features)})
     return content
-
-
-def backbone_digest(network: Network) -> str:
-    """Digest of everything that shapes a feature inside the network: frozen weights and normalization."""
-    tensors = {k: v for k, v in network.net.state_dict().items() if not k.startswith(network.head_path + ".")}
-    return digest_of(tensors | {"normalize.scale": network.normalize.scale, "normalize.shift": network.normalize.shift})

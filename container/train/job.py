@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from container.common.artifact import Manifest
@@ -31,8 +32,9 @@ from container.train.decode import Images, processors
 from container.train.digests import digest_of
 from container.train.evaluate import Evaluation, evaluate
 from container.train.export import export
-from container.train.features import FeatureStore, backbone_digest
+from container.train.features import FeatureStore
 from container.train.freezing import Freeze
+from container.train.frozen import FrozenBody
 from container.train.loop import EVALUATION_BATCH, Surroundings, Trainee, fit
 from container.train.paths import Paths
 from container.train.profile import profiler as profiling
@@ -118,13 +120,14 @@ def _run(  # noqa: PLR0917
         mean, std = preparation.statistics(h, images[TRAIN], cache)
     _tell_data(paths, dataset.classes, images, world)
     design, network.normalize = replace(design, mean=mean, std=std), Normalize(mean, std)
-    frozen = backbone_digest(network) if freeze.whole_backbone else None
+    frozen = FrozenBody(network) if freeze.whole_backbone else None
+    known: np.ndarray | None = None
 
     sources: dict[str, Source] = {name: ImageSource(part, augmenter, world.device) for name, part in images.items()}
     if frozen is not None and h.feature_cache:
         store = FeatureStore(network, frozen, h, paths, cache=cache, world=world, console=console, stop=stop)
         with profiler.phase("features"):
-            sources = _features(store, images, sources, h, world)
+            sources, known = _features(store, images, sources, h, world)
         trainee = _head(network, world)
     else:
         # NHWC is how the pixels lie in memory; bf16 convolutions are quicker so, on CPUs too.
@@ -171,7 +174,7 @@ def _run(  # noqa: PLR0917
         manifest = exporter(
             network,
             _manifest(design, h, dataset.classes, metrics),
-            preparation.proof(images, h),
+            preparation.proof(images, h, known),
             paths.model,
             precision=h.precision,
             frozen=frozen,
@@ -179,14 +182,7 @@ def _run(  # noqa: PLR0917
             console=console,
             stop=stop,
         )
-    exported = {
-        "metrics": manifest.metrics,
-        "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
-        "precisions": manifest.precisions,
-        "versions": manifest.versions,
-        "seconds": round(time.monotonic() - started, 2),
-    }
-    outputs.write_json(paths.metrics, found | exported)
+    outputs.write_json(paths.metrics, found | outputs.of_export(manifest, time.monotonic() - started))
     watcher.conclude()
     console.say(f"done in {time.monotonic() - started:.1f} s: the model is in {paths.model}")
 
@@ -279,22 +275,25 @@ def _features(
     sources: Mapping[str, Source],
     h: Hyperparameters,
     world: World,
-) -> dict[str, Source]:
-    """Every split as features; the training split in several views when augmenting."""
+) -> tuple[dict[str, Source], np.ndarray | None]:
+    """Every split as features, the training split in several views when augmenting; and validation's as exported."""
     found: dict[str, Source] = {}
+    known = None
     for name, part in images.items():
         source = sources[name]
         assert isinstance(source, ImageSource)
         views = h.augment_views if name == TRAIN and h.augment != "none" else 0
         features = store.features(part, source, views=views)
         found[name] = FeatureSource(features, source.labels, seed=h.seed, device=world.device)
-    return found
+        if name == VALIDATION and store.as_exported:
+            known = features[0].numpy()
+    return found, known
 
 
 def _identity(  # noqa: PLR0917
     h: Hyperparameters,
     network: Network,
-    frozen: str | None,
+    frozen: FrozenBody | None,
     classes: tuple[str, ...],
     images: Mapping[str, Images],
     world: World,
@@ -317,7 +316,7 @@ def _identity(  # noqa: PLR0917
     digest = hashlib.blake2b((",".join(classes) + preparation.digests_of(images)).encode(), digest_size=8).hexdigest()
     # A frozen backbone's digest is known; 100 MB take a tenth of a second.
     state = network.net.state_dict() if frozen is None else network.head.state_dict()
-    weights = key_of(frozen, digest_of(state))
+    weights = key_of(frozen and frozen.digest, digest_of(state))
     world.require_same(weights, "weights")
     return {
         **identity,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from container.common.artifact import Manifest
 from container.train import storage
 from container.train.decode import Images
 from container.train.evaluate import Evaluation
@@ -47,6 +48,17 @@ def of_data(classes: tuple[str, ...], images: Mapping[str, Images]) -> dict[str,
         "bad_files": {
             name: [{"file": str(b.path), "reason": b.reason} for b in part.bad] for name, part in images.items()
         },
+    }
+
+
+def of_export(manifest: Manifest, seconds: float) -> dict[str, Any]:
+    """What became of the network, after ``seconds`` of the job."""
+    return {
+        "metrics": manifest.metrics,
+        "exported": {"precision": manifest.precision, "inference_precision": manifest.inference_precision},
+        "precisions": manifest.precisions,
+        "versions": manifest.versions,
+        "seconds": round(seconds, 2),
     }
 
 

@@ -133,8 +133,11 @@ def class_weights(h: Hyperparameters, train: Images, classes: tuple[str, ...]) -
     return weights
 
 
-def proof(images: Mapping[str, Images], h: Hyperparameters) -> Proof:
-    """The images an export is calibrated and judged by: some of training, validation up to PROOF_IMAGES."""
+def proof(images: Mapping[str, Images], h: Hyperparameters, features: np.ndarray | None = None) -> Proof:
+    """The images an export is calibrated and judged by: some of training, validation up to PROOF_IMAGES.
+
+    ``features`` (N, F) float32 of the validation images, where they are known as Proof wants them.
+    """
 
     def some(part: Images, count: int) -> np.ndarray:
         # Files are sorted by class: evenly spaced ones keep the classes' shares.
@@ -149,4 +152,5 @@ def proof(images: Mapping[str, Images], h: Hyperparameters) -> Proof:
         validation=lambda: validation.pixels[judging],
         labels=validation.labels[judging],
         key=key_of(geometry(h), digests),
+        features=None if features is None else features[judging],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from container.train.body import Proof, Variant
 from container.train.cache import Cache
 from container.train.console import Console
 from container.train.export import Candidate
+from container.train.frozen import FrozenBody
 from container.train.stopping import JobStopped, StopSignal
 from container.train.tail import head_steps, last_feature_map, replay
 from tests.train.jobs import Jobs
@@ -64,17 +66,18 @@ def exported(
     *,
     precision: str,
     head: tuple[int, ...] = (),
-    frozen: str | None = None,
+    frozen: bool = False,
     cache: Cache = NO_CACHE,
+    of: Proof | None = None,
 ) -> tuple[Manifest, str]:
     log = io.StringIO()
     found = export.export(
         net,
         manifest(head=head),
-        proof(),
+        of or proof(),
         folder,
         precision=precision,
-        frozen=frozen,
+        frozen=FrozenBody(net) if frozen else None,
         cache=cache,
         console=Console(stream=log),
         stop=StopSignal(),
@@ -290,7 +293,7 @@ def test_a_frozen_body_is_exported_once_for_all_that_share_a_cache(
     (tmp_path / "cache").mkdir()
     log = io.StringIO()
     cache = Cache(tmp_path / "cache", console=Console(stream=log), stop=StopSignal())
-    exported(tmp_path / "first", network(), precision="auto", frozen="body", cache=cache)
+    exported(tmp_path / "first", network(), precision="auto", frozen=True, cache=cache)
     second = network()
     with torch.no_grad():
         second.head.linear0.weight.mul_(-2)  # type: ignore[operator,union-attr]
@@ -301,7 +304,7 @@ def test_a_frozen_body_is_exported_once_for_all_that_share_a_cache(
 
     monkeypatch.setattr(conversion, "convert", never)
     monkeypatch.setattr(conversion, "quantize", never)
-    found, told = exported(tmp_path / "second", second, precision="auto", frozen="body", cache=cache)
+    found, told = exported(tmp_path / "second", second, precision="auto", frozen=True, cache=cache)
     assert "exported body: from the cache" in told
     assert (found.precision, found.explanation) == (alone.precision, alone.explanation)
     pixels = proof(5).validation()
@@ -314,16 +317,38 @@ def test_a_frozen_body_is_exported_once_for_all_that_share_a_cache(
     assert log.getvalue() == ""
 
 
+def test_features_that_are_known_are_not_computed_again(tmp_path: Path) -> None:
+    net, images = network(), proof().validation()
+    body = FrozenBody(net)
+    features = body.runner(images[:2]).all(images, lambda _: None)
+    known, _ = exported(tmp_path / "known", net, precision="fp32", frozen=True, of=replace(proof(), features=features))
+    alone, _ = exported(tmp_path / "alone", net, precision="fp32", frozen=True)
+    assert known.precisions["fp32"]["validation_accuracy"] == alone.precisions["fp32"]["validation_accuracy"]
+    wrong = replace(proof(), features=-features)
+    told, _ = exported(tmp_path / "told", net, precision="fp32", frozen=True, of=wrong)
+    with torch.no_grad():
+        expected = net.head(torch.from_numpy(-features)).numpy().argmax(axis=1)
+    assert told.precisions["fp32"]["validation_accuracy"] == (expected == wrong.labels).mean(), "they are what is used"
+
+
+def test_a_body_whose_conversion_is_not_the_network_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, images = FrozenBody(network()), proof().validation()[:2]
+    other = conversion.convert(network("resnet34"), None, torch.from_numpy(images))
+    monkeypatch.setattr(conversion, "convert", lambda *_: other)
+    with pytest.raises(ArtifactError, match="The exported model's features differ from the network's by"):
+        body.runner(images)
+
+
 def test_a_damaged_body_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     cache = Cache(tmp_path / "cache", console=Console(silent=True), stop=StopSignal())
-    exported(tmp_path / "model", network(), precision="fp32", frozen="body", cache=cache)
+    exported(tmp_path / "model", network(), precision="fp32", frozen=True, cache=cache)
     whole = (tmp_path / "model" / "model.bin").read_bytes()
     (weights,) = (tmp_path / "cache" / "bodies").glob("*/fp32.bin")
     with weights.open("r+b") as file:
         file.seek(1000)
         file.write(b"damaged")
     for words in ("is damaged; it is made again", "from the cache"):
-        _, told = exported(tmp_path / "model", network(), precision="fp32", frozen="body", cache=cache)
+        _, told = exported(tmp_path / "model", network(), precision="fp32", frozen=True, cache=cache)
         assert words in told
         assert (tmp_path / "model" / "model.bin").read_bytes() == whole
