@@ -65,10 +65,14 @@ class StepClock:
     """Keeps the first steps in detail, the durations of the others, and totals of all."""
 
     def __init__(
-        self, now: Callable[[], float] = time.perf_counter, *, before: Callable[[int], None] = lambda _: None
+        self,
+        now: Callable[[], float] = time.perf_counter,
+        *,
+        before: Callable[[int], None] = lambda _: None,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
-        """``before`` is called before each step, with its number in this process."""
-        self._now, self._before = now, before
+        """``before`` is called before each step, with its number in this process, and ``after`` once it is counted."""
+        self._now, self._before, self._after = now, before, after
         self._hook: Callable[[], float] = lambda: 0.0
         self._start = self._last = self._hooked = self._hooked_before = 0.0
         self._laps: list[tuple[str, float, float]] = []
@@ -116,3 +120,4 @@ class StepClock:
                 self.durations, self._stride = self.durations[::2], 2 * self._stride
         self.count += 1
         self.seconds += seconds
+        self._after()

@@ -6,18 +6,15 @@ down. The kernel ends it with the process that started it.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 from container.train.profile import proc
+from container.train.profile.bond import end_with_parent
 from container.train.profile.gpu import Gpus
 from container.train.profile.system_files import SystemFiles, events
-
-_PR_SET_PDEATHSIG = 1
 
 # A day of samples must not fill a disk: at each so many bytes the pace is halved.
 BYTES_AT_A_PACE = 32 << 20
@@ -26,10 +23,7 @@ BYTES_AT_A_PACE = 32 << 20
 def main(arguments: list[str]) -> int:
     """The exit status: 0 when the parent has ended, 1 with a sentence on stderr when nothing can be written."""
     root, node, interval, parent = Path(arguments[0]), arguments[1], int(arguments[2]) / 1000, int(arguments[3])
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # What is meant for the job may reach its whole group; until the job's end there is something to sample.
-    for word in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(word, signal.SIG_IGN)
+    end_with_parent()
     files, gpus = SystemFiles(root, node), Gpus()
     before, then = proc.read(), time.monotonic()
     due, paces = then + interval, 1

@@ -1,4 +1,4 @@
-"""The profiler of a training job: the system's monitor, the job's clocks, and at the end the files and the rules.
+"""The profiler of a training job: the system's monitor, the job's clocks and the rules; at the end, all its files.
 
 profiler = of_job(paths, hyperparameters, world, console)
 try:
@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -24,10 +24,10 @@ from container.common.hyperparameters import Hyperparameters
 from container.train.console import Console
 from container.train.decode import processors
 from container.train.paths import Paths
-from container.train.profile import series, summary, timeline
+from container.train.profile import scan, series, summary, timeline
 from container.train.profile.clock import Clock, NoClock, StepClock
-from container.train.profile.evaluation import REPORT, evaluate
-from container.train.profile.monitoring import Monitoring
+from container.train.profile.evaluation import REPORT, Evaluation
+from container.train.profile.monitoring import Monitoring, Scanning
 from container.train.profile.phases import Phases
 from container.train.profile.rule import Profile
 from container.train.profile.timings import Timings
@@ -36,6 +36,10 @@ from container.train.rules.findings import ISSUES
 from container.train.world import World
 
 TAG = "[profiler]"
+
+# How often a job tells of its time while it runs, for the rules: seldom enough to take half a percent of it.
+SECONDS_BETWEEN_TELLING = 5.0
+PAUSES_FOR_A_TELLING = 200.0
 
 
 class Profiler(Protocol):
@@ -81,35 +85,68 @@ class JobProfiler:
     ) -> None:
         h, self._console = hyperparameters, console
         self._folder, self._node, self._h = folder, node, h
-        self._monitoring = monitoring
-        _tell(monitoring.start(), console)
+        self._monitoring, self._evaluation = monitoring, Evaluation()
+        self.scanning = Scanning(folder, min(self._evaluation.intervals.values()))
+        for process in (monitoring, self.scanning):
+            _tell(process.start(), console)
         self._trace = Trace(h.profile_steps, folder / "trace", console.warn) if h.profile_steps else None
         self._phases, self._epoch = Phases(), time.time()
-        self._steps = StepClock(before=self._trace.before) if self._trace else StepClock()
+        before = self._trace.before if self._trace else lambda _: None
+        self._steps = StepClock(before=before, after=self._tell_timings)
         self.clock: Clock = self._steps
+        self._due = float("-inf")
+        self._guarded(lambda: scan.write(folder, self._evaluation))
 
     def phase(self, name: str) -> AbstractContextManager[None]:
+        self._tell_timings()
         return self._phases.enter(name)
 
     def close(self) -> None:
-        _tell(self._monitoring.finish(), self._console)
+        for process in (self._monitoring, self.scanning):
+            _tell(process.finish(), self._console)
         if self._trace is not None:
             self._trace.close()
+        self._guarded(self._write)
+
+    def _guarded(self, write: Callable[[], None]) -> bool:
         try:
-            self._write()
+            write()
         except (StorageError, OSError, ValueError) as exc:
             self._console.warn(f"the profile is not complete ({first_line(exc)})")
+            return False
+        return True
+
+    def _tell_timings(self) -> None:
+        """What the rules beside the job are to know of its time, if it is time to tell."""
+        began = time.perf_counter()
+        if began < self._due:
+            return
+        told = self._guarded(lambda: self._timings().write(self._folder))
+        now = time.perf_counter()
+        pause = max(SECONDS_BETWEEN_TELLING, PAUSES_FOR_A_TELLING * (now - began))
+        self._due = now + pause if told else float("inf")
+
+    def _timings(self) -> Timings:
+        workers = processors() if self._h.workers == "auto" else int(self._h.workers)
+        return Timings.of(
+            self._steps, self._phases.so_far(), begin=self._phases.begin, workers=workers, cores=processors()
+        )
 
     def _write(self) -> None:
-        workers = processors() if self._h.workers == "auto" else int(self._h.workers)
-        phases, begin = self._phases.so_far(), self._phases.begin
-        timings = Timings.of(self._steps, phases, begin=begin, workers=workers, cores=processors())
+        timings = self._timings()
         timings.write(self._folder)
         timeline.write(
-            self._folder, self._node, steps=self._steps.detailed, phases=phases, begin=begin, epoch=self._epoch
+            self._folder,
+            self._node,
+            steps=self._steps.detailed,
+            phases=timings.phases,
+            begin=self._phases.begin,
+            epoch=self._epoch,
         )
         profile = Profile(series.read(self._folder), timings)
-        verdicts = evaluate(profile)
+        self._evaluation.look(profile)
+        scan.write(self._folder, self._evaluation)
+        verdicts = self._evaluation.verdicts
         for verdict in verdicts:
             if verdict.status == ISSUES and verdict.rule != REPORT:
                 self._console.say(f"{TAG} {verdict.rule} {ISSUES}: {verdict.findings[0]['advice']}")

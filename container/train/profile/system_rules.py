@@ -4,7 +4,7 @@ LowGPUUtilization, OverallSystemUsage.
 Names, parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in profiler rules" (AWS's
 SDK sends other defaults for some; the guide's are kept); the conditions are its sentences, and where it leaves one
 open, the function says what we made of it. ``patience`` counts samples, as there: half a second each by default.
-``scan_interval_us`` is how often AWS looks; we look at the end.
+``scan_interval_us`` is how often a rule looks while a job runs; all look once more at its end.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from smdebug_rulesconfig import profiler_rules
 
 from container.common.errors import HyperparameterError
 from container.train.profile.__main__ import main
-from container.train.profile.evaluation import NAMES, REPORT, RULES, evaluate
+from container.train.profile.evaluation import NAMES, REPORT, RULES, Evaluation, evaluate
 from container.train.rules.findings import ERROR, ISSUES, NO_ISSUES
 from tests.train.profile.systems import profile, steps
 
@@ -35,7 +35,9 @@ def test_the_report_sums_up_what_the_others_found() -> None:
 
 def test_verdicts_have_the_form_of_rules_json() -> None:
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    entry = evaluate(profile(timings=SLOW), {"stepoutlier_n_outliers": "3"}, now=lambda: at)[-2].to_json()
+    evaluation = Evaluation({"stepoutlier_n_outliers": "3"}, now=lambda: at)
+    evaluation.look(profile(timings=SLOW))
+    entry = evaluation.verdicts[-2].to_json()
     assert entry["RuleConfigurationName"] == "StepOutlier"
     assert entry["RuleParameters"] == {"n_outliers": "3"}
     assert entry["RuleEvaluationStatus"] == ISSUES
