@@ -10,7 +10,7 @@ import click
 from container.common.hyperparameters import Description as Hyperparameter
 from container.common.hyperparameters import describe
 from launcher.cli.aws_options import managed_words, training_aws_options
-from launcher.cli.options import F, Verb, pairs
+from launcher.cli.options import F, Verb, image_option, pairs, role_option
 
 if TYPE_CHECKING:
     from launcher.config.words import TrainWords
@@ -24,7 +24,7 @@ _GROUPS = {_parameter_name(each.name): each.group for each in describe()}
 
 # The flags that launcher.config.words.TrainWords holds by the same names.
 _WORDS = ("name", "data", "channels", "output", "checkpoints", "image", "role", "instance_type", "instance_count",
-          "volume_gb", "max_runtime", "environment")  # fmt: skip
+          "volume_gb", "max_runtime", "environment", "aws_debugger", "tensorboard_output")  # fmt: skip
 
 
 class TrainingVerb(Verb):
@@ -75,8 +75,8 @@ def training_options(function: F) -> F:
         click.option("--name", help="The job's name.  [default: the preset's and the time]"),
         click.option("--output", help="Where model.tar.gz goes.  [default with --local: output/ in --state]"),
         click.option("--checkpoints", help="Where checkpoints live; give an earlier job's to go on from its last."),
-        click.option("--image", help="The training image.  [default with --local: byoc-train, built when missing]"),
-        click.option("--role", help="ARN of the IAM role SageMaker assumes; needed in AWS."),
+        image_option("training", "byoc-train"),
+        role_option,
         click.option("--instance-type", help="AWS instance type, such as ml.g5.xlarge."),
         click.option("--instances", "instance_count", type=click.IntRange(1),
                      help="How many instances.  [default: 1]"),
@@ -85,6 +85,11 @@ def training_options(function: F) -> F:
                      help="Seconds after which the job is stopped.  [default: 86400]"),
         click.option("--env", "environment", multiple=True, callback=pairs, metavar="NAME=VALUE",
                      help="An environment variable of the job; repeatable."),
+        click.option("--aws-debugger", is_flag=True, help="Have AWS's Debugger evaluate the rules and profile the job; "
+                     "its fields are sent to accounts that still have it. The local door honours them with our own."),
+        click.option("--tensorboard-output", is_flag=False, flag_value="", metavar="[PLACE]",
+                     help="Write TensorBoard's events, to JOB/tensorboard-output under this place while it trains.  "
+                     "[without a place: --output]"),
         click.option("-p", "parameters", multiple=True, callback=pairs, metavar="NAME=VALUE",
                      help="A hyperparameter, as an alternative to its own option; repeatable."),
     ]  # fmt: skip

@@ -37,6 +37,9 @@ class Training(Frozen):
     max_runtime: Annotated[int, Field(ge=1)] = 86_400
     environment: dict[str, str] = Field(default_factory=dict)
     managed: Managed = Managed()
+    # Whether the request speaks to AWS's Debugger, and where TensorBoard's events go.
+    debugger: bool = False
+    tensorboard: str | None = None
 
     _checked_name = field_validator("name")(checked_name)
     _checked_channels = field_validator("channels")(_channels)

@@ -99,6 +99,7 @@ def _training(
     words: TuneWords, preset: Preset, place: Place, ranges: tuple[Range, ...], now: datetime | None
 ) -> Training:
     """What all trials share: the preset's hyperparameters make way for ranges, a flag's do not."""
+    _refuse_debugger(words.training)
     tuned = {range_.name for range_ in ranges}
     static = {name: value for name, value in preset.hyperparameters.items() if name.replace("_", "-") not in tuned}
     name = words.training.name or fresh_name(preset.name or "tune", now, stem_length=_STEM)
@@ -115,6 +116,20 @@ def _training(
     # A trial is begun again only when its spot instance went; else its checkpoints need a place that was named.
     kept = words.training.checkpoints or training.managed.spot
     return training if kept else training.model_copy(update={"checkpoints": None})
+
+
+def _refuse_debugger(words: TrainWords) -> None:
+    """A search's trials have no such fields in SageMaker's API."""
+    if words.aws_debugger:
+        raise ConfigError(
+            "--aws-debugger is for `launch.py train`: CreateHyperParameterTuningJob has no fields for it; add "
+            "--rules default to have the rules watch each trial from inside."
+        )
+    if words.tensorboard_output is not None:
+        raise ConfigError(
+            "--tensorboard-output is for `launch.py train`: CreateHyperParameterTuningJob has no field for it; train "
+            "the best trial again with `launch.py train --from-tuning SEARCH --tensorboard-output`."
+        )
 
 
 def _word(what: str, given: str, known: Sequence[str]) -> str:

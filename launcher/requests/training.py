@@ -7,6 +7,7 @@ from typing import Any
 from container.common import channels, metrics
 from launcher.config.managed import Shielded
 from launcher.config.run import Training
+from launcher.requests import debugger
 
 CHECKPOINT_PATH = "/opt/ml/checkpoints"
 PROJECT_TAG = {"Key": "project", "Value": "byoc-image-classifier"}
@@ -16,9 +17,10 @@ def create_training_job(training: Training) -> dict[str, Any]:
     """The request for one training job."""
     return {
         "TrainingJobName": training.name,
-        "HyperParameters": dict(training.hyperparameters),
+        "HyperParameters": debugger.hyperparameters(training),
         "ResourceConfig": {**resources(training), **_warm_pool(training)},
         **definition(training),
+        **debugger.fields(training),
         "Tags": tags(training.managed),
     }
 
