@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from launcher.config.words import Place
     from launcher.doors import Door
 
 STATE_VARIABLE = "BYOC_STATE"
@@ -76,6 +77,15 @@ class DoorWords:
         from launcher.aws import open_aws
 
         return open_aws(self.region, self.profile)
+
+    def place(self) -> Place:
+        """What a RunConfig is made for."""
+        from launcher.config.words import Place
+
+        return Place(
+            door="local" if self.local else "aws", state=self.state, gpu=self.gpu, region=self.region,
+            profile=self.profile,
+        )  # fmt: skip
 
     def open_for(self, name: str) -> Door:
         """The door behind which ``name`` is: this machine's when it is known here, and AWS otherwise."""
@@ -171,3 +181,16 @@ def pairs(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+role_option = click.option(
+    "--role", help="ARN of the IAM role SageMaker assumes.  [default in AWS: SAGEMAKER_ROLE, or a notebook's own]"
+)
+
+
+def image_option(work: str, local: str) -> Callable[[F], F]:
+    """--image, for the image of ``work`` that is ``local`` here."""
+    return click.option(
+        "--image",
+        help=f"The {work} image.  [default: the one build_and_push.sh pushed last; with --local: {local}, built when "
+        "missing]",
+    )

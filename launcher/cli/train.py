@@ -42,7 +42,6 @@ def command(
     from launcher.config import load_preset, training_config
     from launcher.config.presets import Preset
     from launcher.config.tuned import tuned_preset, tuned_words
-    from launcher.config.words import Place
     from launcher.requests import create_training_job
     from launcher.verbs import tuning
 
@@ -55,7 +54,7 @@ def command(
     if from_tuning:
         search = tuning.describe(where.open_for(from_tuning), from_tuning)
         recipe, given = tuned_preset(search, tuning.best(search)), tuned_words(search, given)
-    place = Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu)
+    place = where.place()
     config = training_config(given, recipe, place)
     assert config.training is not None
     request = create_training_job(config.training)

@@ -79,7 +79,6 @@ def command(
     from launcher.config import load_preset, tuning_config
     from launcher.config.presets import Preset
     from launcher.config.tuning_words import TuneWords
-    from launcher.config.words import Place
     from launcher.requests import create_hyper_parameter_tuning_job
 
     if resume:
@@ -91,7 +90,7 @@ def command(
     config = tuning_config(
         TuneWords(training=given, **words),
         load_preset(preset) if preset else Preset(),
-        Place(door="local" if where.local else "aws", state=where.state, gpu=where.gpu),
+        where.place(),
     )
     assert config.tuning is not None
     request = create_hyper_parameter_tuning_job(config.tuning)
