@@ -10,7 +10,7 @@ import click
 
 VERBS: dict[str, str] = {
     "demo": "Train, deploy and ask a small classifier on this machine, end to end.",
-    "data": "Make the demo pictures, or turn a folder into train, validation and test splits.",
+    "data": "Draw a set of pictures, or turn one into train, validation and test splits.",
     "train": "Fine-tune a classifier: one training job.",
     "tune": "Search for the best hyperparameters: many trials, each a training job.",
     "deploy": "Put a trained model behind an endpoint.",

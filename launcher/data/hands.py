@@ -11,9 +11,7 @@ from the same distribution, so that only the hand's own shape tells left from ri
 
 from __future__ import annotations
 
-import os
 import uuid
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Float = NDArray[np.float32]
+from launcher.data.drawing import Float, clouds, draw_all
 
 CLASSES: tuple[str, ...] = tuple(f"{count}{hand}" for count in range(6) for hand in "LR")
 
@@ -66,14 +64,7 @@ def generate(destination: Path, *, train: int, test: int, seed: int, size: int =
         folder = destination / name
         folder.mkdir(parents=True, exist_ok=True)
         jobs += [(folder, CLASSES[i % len(CLASSES)], (seed, split, i), size) for i in range(total)]
-    workers = min(os.cpu_count() or 1, 16)
-    if workers == 1 or len(jobs) < 64:
-        for job in jobs:
-            _write(job)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        for _ in pool.map(_write, jobs, chunksize=64):
-            pass  # consumed so that an error in a worker is raised here
+    draw_all(_write, jobs)
 
 
 def _write(job: tuple[Path, str, tuple[int, int, int], int]) -> None:
@@ -159,7 +150,7 @@ def _render(strokes: list[_Stroke], pose: _Pose, rng: np.random.Generator, size:
     px, py = cos * x - sin * y, sin * x + cos * y
     pixel = 1.0 / (size * pose.scale)
     background = rng.uniform(25, 85)
-    picture = background + _clouds(rng, size) * rng.uniform(4, 14)
+    picture = background + clouds(rng, size, size) * rng.uniform(4, 14)
     skin = min(background + rng.uniform(70, 130), 215.0)
     lit = rng.uniform(0.0, 2 * np.pi)
     for stroke in sorted(strokes, key=lambda s: s.height):
@@ -184,12 +175,3 @@ def _capsule(px: Float, py: Float, stroke: _Stroke) -> tuple[Float, Float]:
     distance = np.hypot(dx - t * bx, dy - t * by)
     side = np.clip((dx * by - dy * bx) / (np.sqrt(length2) * stroke.radius), -1, 1)
     return distance, side
-
-
-def _clouds(rng: np.random.Generator, size: int) -> Float:
-    """Smooth noise of several scales with mean 0 and deviation about 1."""
-    total = np.zeros((size, size), np.float32)
-    for cells in (4, 9, 24):
-        field = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
-        total += np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), np.float32)
-    return total / np.float32(np.sqrt(3))

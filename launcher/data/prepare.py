@@ -1,8 +1,8 @@
-"""Any known layout → ImageFolder splits, with each split's distribution and statistics.
+"""Any known layout → ImageFolder splits, with each split's distribution and statistics, and a page to look at.
 
     prepare(Path("hands"), Path("hands-prepared"), validation_fraction=0.2, test_fraction=0.15, seed=7)
 
-leaves ``train/ validation/ test/<class>/<file>``, ``info_<split>.csv`` and ``statistics.json``.
+leaves ``train/ validation/ test/<class>/<file>``, ``info_<split>.csv``, ``statistics.json`` and ``data.html``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import csv
 import json
 import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from container.common.channels import SPLITS, TEST, TRAIN, VALIDATION
+from launcher.data import archive, bucket, layouts
 from launcher.data.errors import DatasetError
-from launcher.data.layouts import Sample, read
-from launcher.data.statistics import Moments, read_all
+from launcher.data.exploration import Exploration, Picture, chosen, page
+from launcher.data.samples import Choice, Found, Sample
+from launcher.data.splits import Duplicate, Splits, assign, without_duplicates
+from launcher.data.statistics import Moments, Reading, Task, read_all
 
 STATISTICS = "statistics.json"
+PAGE = "data.html"
 
 
 @dataclass(frozen=True)
@@ -31,136 +34,222 @@ class Prepared:
     """What ``prepare`` made. Images left out are named, none is lost silently."""
 
     destination: Path
+    layout: str
     counts: dict[str, dict[str, int]]
     mean: dict[str, tuple[float, ...]]
     std: dict[str, tuple[float, ...]]
     # (left out, the equal file that was kept)
     duplicates: tuple[tuple[Path, Path], ...]
-    # (file, why it cannot be read)
+    # (file, why it cannot be used)
     bad: tuple[tuple[Path, str], ...]
+    # Sentences on what else is odd, with counts.
+    warnings: tuple[str, ...]
+
+    @property
+    def page(self) -> Path:
+        """The HTML page on the set."""
+        return self.destination / PAGE
 
 
 def prepare(
-    source: Path,
+    source: Path | str,
     destination: Path,
     *,
     layout: str = "auto",
     validation_fraction: float = 0.2,
     test_fraction: float = 0.15,
     seed: int = 0,
+    choice: Choice | None = None,
+    download: Path | None = None,
+    client: Any = None,
     on_read: Callable[[], None] = lambda: None,
 ) -> Prepared:
     """Split ``source`` into ImageFolder folders under ``destination``, which must be empty or absent.
 
-    Splits the source already has are kept; missing ones are taken from its training images, seeded and
-    stratified. Files equal to the byte go to one split only: a copy in the test or validation images wins
-    over training. Unreadable files are left out. Files are hard links where the file system allows, else copies.
+    ``source`` is a folder, a zip archive, or s3://BUCKET with Amazon's bins, which are fetched (to ``download``, when
+    they are to be kept; by ``client``, boto3.client("s3") without an account unless given). Splits the source already
+    has are kept; missing ones are taken from its training images, seeded and stratified. Files equal to the byte go to
+    one split only: a copy in the test or validation images wins over training. Unreadable files are left out. Files are
+    hard links where the file system allows, else copies; nothing of the source is changed. The destination appears
+    whole, or not at all.
 
     Raises DatasetError when the source cannot be used or the destination holds files.
     """
-    if destination.exists() and any(destination.iterdir()):
+    if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
         raise DatasetError(f"{destination} is not empty; give another folder, or remove it first.")
-    samples = read(source, layout)
-    readings = list(read_all((s.path for s in samples), on_read))
-    bad = tuple((s.path, r.problem) for s, r in zip(samples, readings, strict=True) if r.problem)
-    good = [(s, r) for s, r in zip(samples, readings, strict=True) if not r.problem]
-    kept, duplicates = _without_duplicates([(s, r.digest) for s, r in good])
-    splits = _assign(kept, validation_fraction, test_fraction, seed)
-    reading_of = {s.path: r for s, r in good}
+    if str(source).startswith(bucket.SCHEME) and layout not in ("auto", "bins"):
+        raise DatasetError(f"{source} is a bucket, and bins alone are fetched from one; copy it here first.")
+    with _workplace(destination) as work:
+        opened = _open(source, work, choice=choice or Choice(seed=seed), download=download, client=client)
+        try:
+            found = layouts.read(opened.root, layout, choice)
+            found.warnings[:0] = opened.warnings
+            made = _make(
+                found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed, on_read=on_read
+            )
+            _write(work / "made", made.splits)
+        except DatasetError as exc:
+            # What is said of an unpacked archive is said of the archive.
+            raise DatasetError(str(exc).replace(str(opened.root), str(opened.named))) from exc
+        prepared = _prepared(made, destination, opened)
+        summary = _write_tables(work / "made", made, prepared)
+        _write_page(work / "made" / PAGE, made, prepared, title=str(source), statistics=summary)
+        (work / "made").rename(destination)
+    return prepared
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The folder that a source was unpacked or fetched to, or is; and what that folder is called in words."""
+
+    root: Path
+    named: Path
+    warnings: list[str] = field(default_factory=list)
+
+    def name(self, path: Path) -> Path:
+        return self.named / path.relative_to(self.root)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The set as it is written: the files of each split, what was left out, and what was read of each file."""
+
+    found: Found
+    splits: Splits
+    readings: dict[Path, Reading]
+    moments: dict[str, Moments]
+    duplicates: list[Duplicate]
+    warnings: list[str]
+
+
+@contextmanager
+def _workplace(destination: Path) -> Iterator[Path]:
+    """A folder beside the destination, so that files can be linked and the result renamed; gone at the end."""
+    place = destination.absolute()
+    work = place.with_name(f".{place.name}.{os.getpid()}")
+    work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _open(source: Path | str, work: Path, *, choice: Choice, download: Path | None, client: Any) -> _Opened:
+    if str(source).startswith(bucket.SCHEME):
+        root = download or work / "fetched"
+        warnings = bucket.fetch(str(source), root, choice, client=client)
+        return _Opened(root, download or Path(str(source).removeprefix(bucket.SCHEME)), warnings)
+    place = Path(source)
+    if place.suffix.lower() == archive.SUFFIX and place.is_file():
+        archive.extract(place, work / "unpacked")
+        return _Opened(work / "unpacked", place)
+    return _Opened(place, place)
+
+
+def _make(
+    found: Found, *, validation_fraction: float, test_fraction: float, seed: int, on_read: Callable[[], None]
+) -> _Made:
+    """Read and divide the images."""
+    shown = chosen([sample.label for sample in found.samples])
+    tasks = (Task(str(s.path), found.gray, index in shown) for index, s in enumerate(found.samples))
+    good: list[Sample] = []
+    readings: dict[Path, Reading] = {}
+    for sample, reading in zip(found.samples, read_all(tasks, on_read), strict=True):
+        if reading.problem:
+            found.bad.append((sample.path, reading.problem))
+        else:
+            good.append(sample)
+            readings[sample.path] = reading
+    kept, duplicates = without_duplicates(good, [readings[sample.path].digest for sample in good])
+    splits, warnings = assign(kept, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
+    differing = sum(left_out.label != same.label for left_out, same in duplicates)
+    if differing:
+        warnings.append(f"{differing} of the copies stand under another class than the file they are equal to.")
     moments = {split: Moments() for split in splits}
     for split, members in splits.items():
         for sample in members:
-            moments[split].add(reading_of[sample.path])
-    _write(destination, splits)
-    counts = {split: dict(sorted(Counter(s.label for s in members).items())) for split, members in splits.items()}
-    mean = {split: m.mean for split, m in moments.items()}
-    std = {split: m.std for split, m in moments.items()}
-    _write_tables(destination, counts, mean, std)
-    return Prepared(destination, counts, mean, std, duplicates, bad)
+            moments[split].add(readings[sample.path])
+    return _Made(found, splits, readings, moments, duplicates, [*found.warnings, *warnings])
 
 
-def _without_duplicates(
-    samples: list[tuple[Sample, str]],
-) -> tuple[list[Sample], tuple[tuple[Path, Path], ...]]:
-    """One file for each content. Held-out splits are looked at first, so that what is measured stays whole."""
-    rank = {TEST: 0, VALIDATION: 1}
-    first: dict[str, Sample] = {}
-    duplicates = []
-    for sample, digest in sorted(samples, key=lambda pair: rank.get(pair[0].split or "", 2)):
-        if digest in first:
-            duplicates.append((sample.path, first[digest].path))
-        else:
-            first[digest] = sample
-    return sorted(first.values(), key=lambda s: s.path), tuple(duplicates)
+def _prepared(made: _Made, destination: Path, opened: _Opened) -> Prepared:
+    return Prepared(
+        destination=destination,
+        layout=made.found.layout,
+        counts={split: dict(sorted(Counter(s.label for s in members).items())) for split, members in
+                made.splits.items()},
+        mean={split: each.mean for split, each in made.moments.items()},
+        std={split: each.std for split, each in made.moments.items()},
+        duplicates=tuple((opened.name(out.path), opened.name(same.path)) for out, same in made.duplicates),
+        bad=tuple((opened.name(path), why) for path, why in made.found.bad),
+        warnings=tuple(made.warnings),
+    )  # fmt: skip
 
 
-def _assign(
-    samples: list[Sample], validation_fraction: float, test_fraction: float, seed: int
-) -> dict[str, list[Sample]]:
-    """Split by the source's word where it has one; the missing splits come out of training, class by class."""
-    splits: dict[str, list[Sample]] = {split: [] for split in SPLITS}
-    for sample in samples:
-        splits[sample.split or TRAIN].append(sample)
-    wanted = {VALIDATION: validation_fraction, TEST: test_fraction}
-    missing = {split: part for split, part in wanted.items() if not splits[split] and part > 0}
-    if sum(missing.values()) >= 1:
-        raise DatasetError("The validation and test fractions leave nothing to train on; their sum must be below 1.")
-    by_class: dict[str, list[Sample]] = defaultdict(list)
-    for sample in splits[TRAIN]:
-        by_class[sample.label].append(sample)
-    if len(by_class) < 2:
-        raise DatasetError(
-            f"A classifier needs at least two classes, and the training images have {len(by_class)}; "
-            "give a folder with one sub-folder for each class."
-        )
-    rng = np.random.default_rng(seed)
-    splits[TRAIN] = []
-    for _, members in sorted(by_class.items()):
-        order = [members[i] for i in rng.permutation(len(members))]
-        for split, part in missing.items():
-            # One picture at least stays to train on, however small the class.
-            take = min(round(len(members) * part), len(order) - 1)
-            splits[split] += order[:take]
-            order = order[take:]
-        splits[TRAIN] += order
-    return {split: members for split, members in splits.items() if members}
-
-
-def _write(destination: Path, splits: dict[str, list[Sample]]) -> None:
+def _write(destination: Path, splits: Splits) -> None:
     for split, members in splits.items():
-        taken: set[tuple[str, str]] = set()
+        taken: dict[str, set[str]] = {}
         for sample in members:
             folder = destination / split / sample.label
-            folder.mkdir(parents=True, exist_ok=True)
+            if sample.label not in taken:
+                folder.mkdir(parents=True)
+            names = taken.setdefault(sample.label, set())
             name, number = sample.path.name, 1
-            while (sample.label, name) in taken:
+            while name in names:
                 # The same name can stand in two sub-folders of one class.
                 name, number = f"{sample.path.stem}-{number}{sample.path.suffix}", number + 1
-            taken.add((sample.label, name))
+            names.add(name)
             _link(sample.path, folder / name)
 
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source.resolve(), target)
+        # A link to a link would lead nowhere once the source is moved.
+        os.link(source.resolve() if source.is_symlink() else source, target)
     except OSError:
         # Another file system, or one without links.
         shutil.copyfile(source, target)
 
 
-def _write_tables(
-    destination: Path,
-    counts: dict[str, dict[str, int]],
-    mean: dict[str, tuple[float, ...]],
-    std: dict[str, tuple[float, ...]],
-) -> None:
-    for split, of_class in counts.items():
+def _write_tables(folder: Path, made: _Made, prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """A table a split, and the statistics of each and of all; the latter as written."""
+    for split, of_class in prepared.counts.items():
         total = sum(of_class.values())
-        with (destination / f"info_{split}.csv").open("w", newline="", encoding="utf-8") as handle:
+        # A name that is no text in this system's encoding is written as the bytes it is.
+        table = folder / f"info_{split}.csv"
+        with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as handle:
             writer = csv.writer(handle)
             writer.writerow(["class", "images", "fraction"])
             writer.writerows([label, n, f"{n / total:.6f}"] for label, n in of_class.items())
-    summary = {
-        split: {"images": sum(counts[split].values()), "mean": mean[split], "std": std[split]} for split in counts
-    }
-    (destination / STATISTICS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    whole = Moments()
+    for members in made.splits.values():
+        for sample in members:
+            whole.add(made.readings[sample.path])
+    moments = {**made.moments, "all": whole}
+    summary = {name: {"images": each.images, "mean": each.mean, "std": each.std} for name, each in moments.items()}
+    (folder / STATISTICS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _write_page(
+    path: Path, made: _Made, prepared: Prepared, *, title: str, statistics: dict[str, dict[str, Any]]
+) -> None:
+    members = [sample for split in made.splits.values() for sample in split]
+    pictures = [
+        Picture(sample.label, sample.path.name, made.readings[sample.path].sample)
+        for sample in members
+        if made.readings[sample.path].sample
+    ]
+    exploration = Exploration(
+        title=title,
+        layout=prepared.layout,
+        counts=prepared.counts,
+        statistics=statistics,
+        sizes=Counter((made.readings[s.path].width, made.readings[s.path].height) for s in members),
+        gray=sum(made.readings[s.path].gray for s in members),
+        pictures=pictures,
+        bad=prepared.bad,
+        duplicates=prepared.duplicates,
+        warnings=prepared.warnings,
+    )
+    path.write_text(page(exploration), encoding="utf-8", errors="replace")

@@ -10,28 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launcher.data import DatasetError, Prepared, generate_fingers, prepare
-
-
-def picture(path: Path, seed: int, mode: str = "RGB") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    shape = (12, 10) if mode == "L" else (12, 10, 3)
-    Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
-    return path
-
-
-def class_folders(root: Path, sizes: dict[str, int]) -> Path:
-    seed = 0
-    for label, count in sizes.items():
-        for i in range(count):
-            picture(root / label / f"{i}.png", seed := seed + 1)
-    return root
-
-
-def run(source: Path, destination: Path, **changes: object) -> Prepared:
-    options: dict[str, object] = {"validation_fraction": 0.2, "test_fraction": 0.2, "seed": 1, **changes}
-    return prepare(source, destination, **options)  # type: ignore[arg-type]
+from launcher.data import DatasetError, Prepared, generate_fingers
+from launcher.data.statistics import Task, read_all, read_one
+from tests.data.sources import class_folders, picture, run
 
 
 def test_flat_fingers_become_class_folders_with_the_test_images_kept(tmp_path: Path) -> None:
@@ -95,6 +76,47 @@ def test_mean_and_deviation_are_those_of_all_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.std["train"], pixels.std(0) / 255, atol=1e-6)
     written = json.loads((tmp_path / "out" / "statistics.json").read_text())
     assert written["train"]["mean"] == list(made.mean["train"])
+    whole = np.concatenate([np.asarray(Image.open(p)).reshape(-1, 3) for p in source.rglob("*.png")])
+    np.testing.assert_allclose(written["all"]["mean"], whole.mean(0) / 255, atol=1e-6)
+
+
+def test_the_pass_of_many_processes_gives_what_one_gives(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 80, "bees": 80})
+    tasks = [Task(str(path)) for path in sorted(source.rglob("*.png"))]
+    assert list(read_all(tasks)) == [read_one(task) for task in tasks]
+
+
+def test_files_are_linked_and_the_source_is_left_as_it_was(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 10, "bees": 10})
+    before = {path: path.read_bytes() for path in source.rglob("*.png")}
+    made = run(source, tmp_path / "out")
+    assert {path: path.read_bytes() for path in source.rglob("*.png")} == before
+    assert all(path.stat().st_nlink == 2 for path in made.destination.rglob("*.png"))
+
+
+def test_a_failed_preparation_leaves_nothing_behind(tmp_path: Path) -> None:
+    class_folders(tmp_path / "in", {"ants": 5})
+    with pytest.raises(DatasetError):
+        run(tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_equal_files_under_two_classes_are_told(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in", {"ants": 10, "bees": 10})
+    (source / "bees" / "same.png").write_bytes((source / "ants" / "0.png").read_bytes())
+    made = run(source, tmp_path / "out")
+    assert len(made.duplicates) == 1
+    assert "1 of the copies stand under another class" in " ".join(made.warnings)
+
+
+def test_held_out_images_of_a_class_that_is_not_trained_on_are_left_out_and_told(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in" / "train", {"ants": 10, "bees": 10}).parent
+    picture(source / "test" / "wasps" / "1.png", 900)
+    picture(source / "test" / "ants" / "1.png", 901)
+    made = run(source, tmp_path / "out")
+    assert made.counts["test"] == {"ants": 1}
+    assert any("1 test images of the class 'wasps' were left out" in each for each in made.warnings)
+    assert any("The test split has no image of the class 'bees'" in each for each in made.warnings)
 
 
 def test_each_split_has_its_distribution_as_csv(tmp_path: Path) -> None:
