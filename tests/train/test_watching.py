@@ -18,6 +18,7 @@ from container.train import hook
 from container.train.console import Console
 from container.train.hook import DebugHook, NoWatcher
 from container.train.rules import board
+from tests.train import dogs
 from tests.train.jobs import Jobs, losses
 from tests.train.places import configure
 
@@ -72,6 +73,14 @@ def test_a_relu_on_the_logits_ends_the_job_when_asked(jobs: Jobs, monkeypatch: p
     assert metrics["stopped_by"] == line
     assert len(metrics["history"]) < 10000 and metrics["best_epoch"] >= 1
     assert rules_of(jobs)["DeadRelu"]["RuleEvaluationStatus"] == "IssuesFound"
+
+
+def test_133_breeds_with_a_relu_on_their_logits_are_told_of_the_first_step_and_stopped(tmp_path: Path) -> None:
+    outcome = dogs.train(tmp_path)
+    assert outcome.finding["step"] == 0, "not a step was needed to see it"
+    assert "a ReLU stands on the logits" in outcome.finding["advice"]
+    assert outcome.metrics["stopped_by"].startswith("stopped by rule DeadRelu: ")
+    assert 1 <= outcome.epochs < dogs.ENDLESS
 
 
 class Told:
