@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from launcher.local import engines, layout, packing, store
+from launcher.local import debugger, engines, layout, packing, store
 from launcher.local.engines.base import Cancelled, Engine, Run, Workload
 from launcher.local.engines.commands import last_words
 from launcher.local.metrics import LogReader, MetricCollector
@@ -81,11 +81,14 @@ class _Job:
         mounts = layout.channel_mounts(self.request)
         checkpoints = layout.checkpoint_mount(self.request)
         cache = layout.cache_mount(self.folder.parents[1])
+        watched = debugger.mounts(self.request, self.folder.name)
         for host in self.hosts:
             folder = self.folders[host]
             layout.lay_out(folder, self.request, host=host, everyone=self.hosts, base=engine.base(folder))
             for mount in mounts:
                 (folder / Path(mount.target).relative_to("/opt/ml")).parent.mkdir(parents=True, exist_ok=True)
+            for mount in watched:
+                layout.mount_point(folder, mount)
             self.logs[host].parent.mkdir(parents=True, exist_ok=True)
             self.logs[host].touch()
         self.readers = {host: LogReader(self.logs[host]) for host in self.hosts}
@@ -95,7 +98,7 @@ class _Job:
             image=image,
             folders=self.folders,
             logs=self.logs,
-            mounts=(*mounts, cache, *([checkpoints] if checkpoints else [])),
+            mounts=(*mounts, cache, *([checkpoints] if checkpoints else []), *watched),
             environment={
                 "TRAINING_JOB_NAME": self.folder.name,
                 "TRAINING_JOB_ARN": self.record.document.get("TrainingJobArn", ""),
@@ -140,6 +143,7 @@ class _Job:
         self.record.move("Uploading", "Packing the model and the outputs")
         where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
         folders = list(self.folders.values())
+        debugger.deliver_profile(self.request, self.folder.name, folders[0])
         if ending not in (0, "stopped", "overtime"):
             # A failed job's output is kept for looking at; its model is not one.
             packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)

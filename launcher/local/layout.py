@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError
-from launcher.local import store
+from launcher.local import debugger, store
 from launcher.local.engines.base import Mount
 from launcher.local.uris import to_path
 
@@ -31,7 +31,7 @@ def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[
                   folder / "checkpoints", folder / "cache"):  # fmt: skip
         place.mkdir(parents=True, exist_ok=True)
     instance = request["ResourceConfig"].get("InstanceType", "local")
-    _write(config / "hyperparameters.json", request.get("HyperParameters", {}))
+    _write(config / "hyperparameters.json", debugger.hyperparameters(request))
     _write(
         config / "resourceconfig.json",
         {
@@ -47,10 +47,8 @@ def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[
     )
     _write(config / "inputdataconfig.json", {c["ChannelName"]: _channel(c) for c in request.get("InputDataConfig", [])})
     _write(config / "checkpointconfig.json", _seen(request.get("CheckpointConfig", {}), base))
-    hook = request.get("DebugHookConfig")
-    if hook:
-        inside = {"LocalPath": f"{_ROOT}/output/tensors", **{k: v for k, v in hook.items() if k != "S3OutputPath"}}
-        _write(config / "debughookconfig.json", _seen(inside, base))
+    for name, content in debugger.config_files(request):
+        _write(config / name, _seen(content, base))
 
 
 def _seen(config: dict[str, Any], base: str) -> dict[str, Any]:
@@ -105,3 +103,9 @@ def checkpoint_mount(request: dict[str, Any]) -> Mount | None:
 def cache_mount(state: Path) -> Mount:
     """The folder that all training jobs of a state folder share: decoded images, features, exported backbones."""
     return Mount(store.private_folder(state, store.CACHE), f"{_ROOT}/cache", read_only=False)
+
+
+def mount_point(folder: Path, mount: Mount) -> None:
+    """Make the place in a host's ``folder`` that ``mount`` goes to; left to Docker it would be root's."""
+    if mount.target.startswith(f"{_ROOT}/"):
+        (folder / Path(mount.target).relative_to(_ROOT)).mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError, LauncherError
-from launcher.local import reconcile, store, verdicts
+from launcher.local import debugger, reconcile, store, verdicts
 from launcher.local.processes import reap, wait_until
 from launcher.local.records import new_training_record, supervisor_of
 from launcher.local.settings import Settings
@@ -87,7 +87,11 @@ class TrainingCalls:
                 re.compile(definition["Regex"])
             except re.error as exc:
                 refuse(operation, f"The regex of metric '{definition['Name']}' cannot be read: {exc}.")
-        places = [request["OutputDataConfig"]["S3OutputPath"]]
+        try:
+            debugger.check(request)
+        except ValueError as exc:
+            refuse(operation, str(exc))
+        places = [request["OutputDataConfig"]["S3OutputPath"], *debugger.places(request)]
         places += [c["DataSource"]["S3DataSource"]["S3Uri"] for c in request.get("InputDataConfig", [])]
         places += [request["CheckpointConfig"]["S3Uri"]] if request.get("CheckpointConfig") else []
         for place in places:

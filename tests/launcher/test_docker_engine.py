@@ -93,14 +93,15 @@ def test_a_path_may_hold_colons_and_commas() -> None:
 
 
 def test_a_container_is_told_the_paths_it_sees(
-    door: Door, training: Callable[..., Training], ended: Callable[[str], dict[str, Any]], state: Path
+    door: Door, training: Callable[..., Training], ended: Callable[[str], dict[str, Any]], state: Path, tmp_path: Path
 ) -> None:
     request = create_training_job(training("job"))
-    request["DebugHookConfig"] = {"S3OutputPath": "s3://b/debug", "LocalPath": "/opt/ml/output/mine"}
+    hook = {"S3OutputPath": to_uri(tmp_path / "debug"), "LocalPath": "/opt/ml/output/mine"}
+    request["DebugHookConfig"] = hook
     door.sagemaker.create_training_job(**request)
     ended("job")
     told = json.loads((state / "training-jobs/job/ml/algo-1/input/config/debughookconfig.json").read_text())
-    assert told == {"LocalPath": "/opt/ml/output/mine"}
+    assert told == hook
 
 
 def test_several_instances_are_containers_on_a_network_of_their_own(

@@ -240,12 +240,13 @@ def test_paths_a_process_is_told_lie_in_its_own_folder(
     door: Door, training: Callable[..., Training], ended: AtEnd, state: Path, tmp_path: Path
 ) -> None:
     request = create_training_job(training("job", checkpoints=to_uri(tmp_path / "checkpoints")))
-    request["DebugHookConfig"] = {"S3OutputPath": "s3://b/debug", "HookParameters": {"save_interval": "5"}}
+    hook = {"S3OutputPath": to_uri(tmp_path / "debug"), "HookParameters": {"save_interval": "5"}}
+    request["DebugHookConfig"] = hook
     door.sagemaker.create_training_job(**request)
     assert ended("job")["TrainingJobStatus"] == "Completed"
     place = state / "training-jobs/job/ml/algo-1"
     told = json.loads((place / "input/config/debughookconfig.json").read_text())
-    assert told == {"LocalPath": str(place / "output/tensors"), "HookParameters": {"save_interval": "5"}}
+    assert told == {"LocalPath": str(place / "output/tensors"), **hook}
     told = json.loads((place / "input/config/checkpointconfig.json").read_text())
     assert told["LocalPath"] == str(place / "checkpoints")
 
