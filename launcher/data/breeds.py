@@ -122,7 +122,8 @@ def draw(breed: int, rng: np.random.Generator, *, size: int = 224) -> NDArray[np
     dog = coat * own * (shade * (1 + fur))[..., None]
     picture = picture * (1 - cover[..., None]) + dog * cover[..., None]
     noise = rng.normal(0, rng.uniform(2, 7), (height, width, 1))
-    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    drawn: NDArray[np.uint8] = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    return drawn
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> Float:

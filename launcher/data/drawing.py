@@ -27,7 +27,8 @@ def clouds(rng: np.random.Generator, width: int, height: int, scales: Iterable[i
         )
         for cells in scales
     ]
-    return np.sum([np.asarray(field, np.float32) for field in fields], axis=0) / np.float32(np.sqrt(len(fields)))
+    total: Float = np.sum([np.asarray(field, np.float32) for field in fields], axis=0)
+    return total / np.float32(np.sqrt(len(fields)))
 
 
 def draw_all(draw: Callable[[Job], None], jobs: Iterable[Job]) -> None:
