@@ -82,7 +82,9 @@ def _logged(lines: Iterable[str]) -> list[dict[str, str]]:
 
 def summary(found: Sequence[State], job: str) -> str:
     """A sentence on a job's rules; "" where none has watched it."""
-    met = [state.rule for state in found if state.status == ISSUES]
+    issues = [state for state in found if state.status == ISSUES]
+    # A rule that sums up the others, as ProfilerReport does, adds nothing to their names.
+    met = [one.rule for one in issues if not any(other.rule in one.details for other in issues if other is not one)]
     failed = [state.rule for state in found if state.status == ERROR]
     if not found:
         return ""

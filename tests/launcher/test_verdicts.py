@@ -138,6 +138,10 @@ def test_a_trainings_end_says_in_a_line_what_its_rules_found(
             [State("Overfit", "Error", "It hung."), State("AllZero", "NoIssuesFound", "")],
             "2 rules watched, and found no issues; not evaluated: Overfit; `launch.py status job` tells more.",
         ),
+        (
+            [State("IOBottleneck", "IssuesFound", "Wait."), State("ProfilerReport", "IssuesFound", "1: IOBottleneck")],
+            "2 rules watched, and found issues: IOBottleneck; `launch.py status job` tells more.",
+        ),
     ],
 )
 def test_the_line_suits_what_there_is_to_say(found: list[State], said: str) -> None:
