@@ -1,11 +1,14 @@
-"""Overfit: the validation loss lies above the training loss by more than a given part of it.
+"""Overfit: the validation loss lies above the training loss by more than a given part of it, and rises.
 
 Parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in rules". A step of its
-``patience`` is an evaluation here, compared with the mean training loss since the one before.
+``patience`` is an evaluation here, compared with the mean training loss since the one before; so many are allowed to
+lie above the threshold, and one more is not. To the letter it fires on most good trainings, whose training loss goes
+on falling when their validation loss has come to rest; we count an evaluation when its loss has risen from the lowest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +20,9 @@ from container.train.rules.steps import Step
 
 # A ratio of two losses that are both nearly 0 says nothing: 0.01 after 0.001 is no fault.
 SMALLEST_GAP = 0.05
+
+# What a validation loss at rest goes up and down by.
+RISE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,11 @@ def is_met(training: float, validation: float, ratio_threshold: float) -> bool:
     return ratio(training, validation) > ratio_threshold and validation - training > SMALLEST_GAP
 
 
+def has_risen(lowest: float, validation: float) -> bool:
+    """Whether the validation loss has left the lowest there was."""
+    return validation > (1 + RISE) * lowest
+
+
 class Overfit(TensorRule[Parameters]):
     """Training and evaluation losses, round by round."""
 
@@ -48,6 +59,7 @@ class Overfit(TensorRule[Parameters]):
         super().__init__(base_trial, **parameters)
         self._phases = Phases()
         self._in_a_row = 0
+        self._lowest = math.inf
         self._last: tuple[int, str] = (0, "loss")
 
     def examine(self, step: Step) -> Iterator[Finding]:
@@ -68,8 +80,10 @@ class Overfit(TensorRule[Parameters]):
         if means is None:
             return
         p, (training, validation) = self.parameters, means
-        self._in_a_row = self._in_a_row + 1 if is_met(training, validation, p.ratio_threshold) else 0
-        if self._in_a_row >= max(1, p.patience):
+        self._lowest = min(self._lowest, validation)
+        met = is_met(training, validation, p.ratio_threshold) and has_risen(self._lowest, validation)
+        self._in_a_row = self._in_a_row + 1 if met else 0
+        if self._in_a_row > p.patience:
             step, name = self._last
             yield Finding(
                 step,
@@ -78,9 +92,11 @@ class Overfit(TensorRule[Parameters]):
                 {
                     "training_loss": training,
                     "validation_loss": validation,
+                    "lowest_validation_loss": self._lowest,
                     "ratio": ratio(training, validation),
                     "ratio_threshold": p.ratio_threshold,
                 },
-                f"The validation loss ({validation:.3g}) lies above the training loss ({training:.3g}): the network "
-                "learns its images by heart; more images, augment, dropout, weight-decay or fewer epochs help.",
+                f"The validation loss has risen from {self._lowest:.3g} to {validation:.3g} while the training loss is "
+                f"{training:.3g}: the network learns its images by heart; more images, augment, dropout, weight-decay "
+                "or fewer epochs help.",
             )

@@ -190,17 +190,29 @@ def rounds(recording: Recording, losses: list[tuple[float, float]]) -> None:
         recording.step("EVAL", **loss(validation))
 
 
-@pytest.mark.parametrize(("patience", "met"), [("1", True), ("2", True), ("3", False)])
+@pytest.mark.parametrize(("patience", "met"), [("0", True), ("1", True), ("2", False)])
 def test_overfit_waits_for_its_patience(recording: Recording, patience: str, met: bool) -> None:
-    rounds(recording, [(2.0, 2.1), (1.0, 1.5), (0.5, 1.6)])
+    rounds(recording, [(2.0, 2.1), (1.0, 1.5), (0.8, 1.6), (0.5, 1.7)])
     rule = recording.evaluate("Overfit", patience=patience)
     assert bool(rule.findings) is met
 
 
 def test_overfit_begins_at_its_start_step(recording: Recording) -> None:
-    rounds(recording, [(1.0, 1.5), (1.0, 1.0)])
-    assert recording.evaluate("Overfit", start_step="5").findings == []
+    rounds(recording, [(1.0, 1.0), (1.0, 1.5), (1.0, 1.6), (1.0, 1.0)])
+    assert recording.evaluate("Overfit", start_step="10").findings == []
     assert recording.evaluate("Overfit").findings
+
+
+def test_overfit_does_not_speak_of_a_validation_loss_that_has_come_to_rest(recording: Recording) -> None:
+    validation = [0.54, 0.43, 0.365, 0.342, 0.337, 0.333, 0.345, 0.332, 0.34, 0.336]
+    training = [0.81, 0.43, 0.29, 0.25, 0.21, 0.19, 0.18, 0.17, 0.1, 0.05]
+    rounds(recording, list(zip(training, validation, strict=True)))
+    assert recording.evaluate("Overfit").findings == []
+
+
+def test_overfit_does_not_speak_of_a_single_bad_evaluation(recording: Recording) -> None:
+    rounds(recording, [(1.0, 1.1), (0.6, 0.7), (0.4, 1.5), (0.3, 0.5), (0.2, 0.9), (0.1, 0.5)])
+    assert recording.evaluate("Overfit").findings == []
 
 
 def test_overtraining_wants_both_losses_to_stand(recording: Recording) -> None:

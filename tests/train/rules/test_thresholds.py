@@ -128,6 +128,11 @@ def test_overfit_begins_a_tenth_above_the_training_loss(validation: float, met: 
     assert overfit.is_met(1.0, validation, 0.1) is met
 
 
+@pytest.mark.parametrize(("validation", "risen"), [(1.0499, False), (1.0501, True), (1.0, False)])
+def test_a_validation_loss_has_risen_a_twentieth_above_its_lowest(validation: float, risen: bool) -> None:
+    assert overfit.has_risen(1.0, validation) is risen
+
+
 def test_overfit_is_not_about_losses_near_zero() -> None:
     assert not overfit.is_met(0.001, 0.01, 0.1)
 
