@@ -79,6 +79,8 @@ class Door:
     logs: Logs
     read: Callable[[str], IO[bytes]]
     interval: float
+    # AWS's; none here.
+    region: str = ""
     address: Callable[[str], str | None] = lambda _endpoint: None
     # None where nothing scales by itself.
     autoscaling: AutoScaling | None = None

@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="All that is on this machine (with --local), or all that was "
+              "started in AWS from here (with --aws); what trains still stays.")  # fmt: skip
+@click.option("--aws", is_flag=True, help="With --all: in AWS.")
 @click.option(
     "--job", "only_job", is_flag=True, help="The training job of that name, where an endpoint or a search has it too."
 )
-@click.option("--yes", is_flag=True, help="Do not ask before deleting a job's folder, or a search's and its trials'.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting a job, a search with its trials, or all.")
 @door_options()
-def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
+def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, only_job: bool, yes: bool) -> None:
     """Delete the endpoint NAME with what `deploy` made for it, or an ended search or training job of that name."""
     from launcher.cli.console import say
     from launcher.cli.running import forget_config
     from launcher.errors import NotFound
     from launcher.verbs import endpoints, tuning
 
+    if everything == (name is not None):
+        raise click.UsageError("Give either a NAME or --all.")
+    if name is None:
+        _delete_all(where, aws=aws or where.names_aws, yes=yes)
+        return
     door = where.open_for(name)
     if not only_job:
         try:
@@ -42,6 +50,37 @@ def command(where: DoorWords, name: str, only_job: bool, yes: bool) -> None:
             _delete_search(where, door, name, yes=yes)
             return
     _delete_job(where, name, yes=yes)
+
+
+def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
+    from launcher.aws.ledger import Ledger
+    from launcher.cli.console import confirm, say
+    from launcher.verbs import clearing, listing
+
+    if aws == bool(where.local):
+        raise click.UsageError("--all needs to know where: give either --local or --aws.")
+    door, ledger = where.open(), Ledger(where.state)
+    # The trials of a search go with it.
+    limit = 1_000_000
+    found = (
+        listing.recorded(door, ledger.there(door.region), limit=limit) if aws else listing.everything(door, limit=limit)
+    )
+    plan = clearing.plan(found.rows)
+    place = f"in {door.region}" if aws else "on this machine"
+    for row in plan.running:
+        say(f"{row['kind'].capitalize()} {row['name']} is {row['status']} and stays; `launch.py stop {row['name']}` "
+            "ends it.")  # fmt: skip
+    if not plan.going:
+        say(f"Nothing to delete {place}.")
+    elif not yes:
+        for row in plan.going:
+            say(f"  {row['kind']} {row['name']} ({row['status']})")
+        confirm(f"Delete these {len(plan.going)} {place}, with all that was made for them?")
+    for gone, kept in clearing.clear(door, plan, ledger):
+        if gone:
+            click.echo(f"deleted {gone}")
+        if kept:
+            say(f"Kept: {kept}")
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:

@@ -75,8 +75,9 @@ class DoorWords:
                 say(sentence + ".")
             return door
         from launcher.aws import open_aws
+        from launcher.aws.ledger import Ledger
 
-        return open_aws(self.region, self.profile)
+        return open_aws(self.region, self.profile, ledger=Ledger(self.state))
 
     def place(self) -> Place:
         """What a RunConfig is made for."""

@@ -11,36 +11,53 @@ from launcher.cli.options import DoorWords, Verb, door_options, json_option
 if TYPE_CHECKING:
     from launcher.doors import Door
 
+# Of a log, when something failed.
+_LAST_LINES = 5
+
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
-@click.option("--aws", is_flag=True, help="Ask AWS, also when nothing says where.")
+@click.option("--aws", is_flag=True, help="In AWS: what was started there from here, or the one called NAME.")
+@click.option("--account", is_flag=True, help="In AWS: all that the account has in the region, by whomever.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True,
               help="How many endpoints, searches and jobs each, of the newest.")  # fmt: skip
 @click.option("--all", "trials", is_flag=True, help="Show the trials of searches among the jobs too.")
 @json_option
 @door_options()
-def command(*, where: DoorWords, name: str | None, aws: bool, limit: int, trials: bool, as_json: bool) -> None:
+def command(
+    *, where: DoorWords, name: str | None, aws: bool, account: bool, limit: int, trials: bool, as_json: bool
+) -> None:
     """Show all searches, jobs and endpoints, or the one called NAME."""
     from dataclasses import replace
 
     from container.common.durations import span
+    from launcher.aws.ledger import Ledger
     from launcher.aws.presence import credentials_found
     from launcher.cli.console import print_json, print_table, say
-    from launcher.verbs.listing import everything
+    from launcher.verbs.listing import everything, recorded
 
     if name is not None:
-        _one(where, name, aws=aws, as_json=as_json)
+        _one(where, name, aws=aws or account, as_json=as_json)
         return
-    in_aws = aws or where.names_aws
-    listing = everything((where if in_aws else replace(where, local="auto")).open(), limit=limit, trials=trials)
+    in_aws = aws or account or where.names_aws
+    door, ledger = (where if in_aws else replace(where, local="auto")).open(), Ledger(where.state)
+    if in_aws and not account:
+        listing = recorded(door, ledger.there(door.region), limit=limit)
+    else:
+        listing = everything(door, limit=limit, trials=trials)
     rows = listing.rows
     if listing.more:
         say(f"There are more than the newest {limit} of a kind; --limit shows more.")
-    if not in_aws and credentials_found():
-        say("What runs on this machine; --aws shows the account's.")
+    elsewhere = sorted({each.region for each in ledger.there() if each.region != door.region})
+    if elsewhere:
+        say(f"There is more in {', '.join(elsewhere)}; --aws --region {elsewhere[0]} shows it.")
+    elif not in_aws and credentials_found():
+        say("What runs on this machine; --account shows the account's.")
     if as_json:
         print_json(rows)
+        return
+    if not rows and in_aws:
+        say(f"Nothing in {door.region} was started from here; --account shows all there is.")
         return
     if not rows:
         say("Nothing here yet. Next: launch.py demo, or launch.py train --local --data FOLDER")
@@ -82,7 +99,7 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
         if kind == "tuning job":
             _search(door, name)
             continue
-        lines = _lines(kind, name, description)
+        lines = [*_lines(kind, name, description), *_last_words(door, kind, name, description)]
         for line in [*lines, *_rules(door, description)] if kind == "training job" else lines:
             click.echo(as_called(line))
 
@@ -107,12 +124,13 @@ def _search(door: Door, name: str) -> None:
 
 def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     from container.common.durations import span
+    from launcher.verbs.remedies import with_remedy
     from launcher.verbs.training import metrics
 
     status = description.get("EndpointStatus") or description["TrainingJobStatus"]
     lines = [f"{kind} {name}: {status}"]
     if description.get("FailureReason"):
-        lines.append(f"  reason   {description['FailureReason']}")
+        lines.append(f"  reason   {with_remedy(description['FailureReason'])}")
     if description.get("Address"):
         lines.append(f"  address  {description['Address']}")
         lines.append(f"  curl --data-binary @PICTURE.jpg -H 'Content-Type: image/jpeg' {description['Address']}")
@@ -125,6 +143,17 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     if description.get("CheckpointConfig"):
         lines.append(f"  checkpoints {description['CheckpointConfig']['S3Uri']}")
     return lines
+
+
+def _last_words(door: Door, kind: str, name: str, description: dict[str, Any]) -> list[str]:
+    """The log's end, of what failed."""
+    from launcher.verbs.logs import LogFollower
+
+    if "Failed" not in (description.get("TrainingJobStatus"), description.get("EndpointStatus")):
+        return []
+    follow = LogFollower.of_endpoint if kind == "endpoint" else LogFollower.of_job
+    said = [line for line in follow(door.logs, name).lines() if line.strip()][-_LAST_LINES:]
+    return [f"  log      {line}" for line in said]
 
 
 def _rules(door: Door, description: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from launcher.doors import Door
 from launcher.errors import JobFailed, NotFound
 from launcher.requests.endpoint import OWNER_TAG
 from launcher.verbs.logs import LogFollower
+from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import is_missing
 
 SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
@@ -113,7 +114,7 @@ def conclude(door: Door, name: str, *, config: str | None = None, last_lines: in
     serves = description["EndpointConfigName"]
     if description["EndpointStatus"] == "InService" and config in (None, serves):
         return description
-    reason = description.get("FailureReason", "No reason was given.")
+    reason = with_remedy(description.get("FailureReason", "No reason was given."))
     if description["EndpointStatus"] == "InService":
         reason = f"It was taken back from {config} to {serves}, which serves as before. {reason}"
     tail = [line for line in LogFollower.of_endpoint(door.logs, name).lines() if line.strip()][-last_lines:]

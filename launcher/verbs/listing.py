@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from launcher.aws.ledger import Resource
 from launcher.doors import Door
 from launcher.sagemaker import TRAINING_ENDED
+from launcher.verbs.training import is_missing
 from launcher.verbs.tuning import search_of
 
 LIMIT = 100
+# What a recorded resource is called that AWS no longer has, or has in another account.
+GONE = "gone"
+PARTS = ("model", "endpoint configuration")
+# The call that describes a kind, its name there, and where its status stands.
+_LOOKS = {
+    "training job": ("describe_training_job", "TrainingJobName", "TrainingJobStatus"),
+    "tuning job": ("describe_hyper_parameter_tuning_job", "HyperParameterTuningJobName", None),
+    "endpoint": ("describe_endpoint", "EndpointName", "EndpointStatus"),
+    "model": ("describe_model", "ModelName", None),
+    "endpoint configuration": ("describe_endpoint_config", "EndpointConfigName", None),
+}
 # AWS gives so many at once at most.
 _PAGE = 100
 
@@ -47,6 +62,31 @@ def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listi
     rows += [_search_row(each) for each in searches]
     rows += [_row("training job", each, each["TrainingJobName"], each["TrainingJobStatus"]) for each in jobs]
     return Listing(rows, more_endpoints or more_searches or more_jobs)
+
+
+def recorded(door: Door, resources: Sequence[Resource], *, limit: int = LIMIT) -> Listing:
+    """What was started from here, as it stands: each resource looked up, the newest ``limit`` of them.
+
+    Models and configurations are left out while the endpoint they were made for is there.
+    """
+    serving = {each.name for each in resources if each.kind == "endpoint"}
+    shown = [each for each in resources if each.kind not in PARTS or each.endpoint not in serving]
+    newest = sorted(shown, key=lambda each: each.time, reverse=True)
+    return Listing([_found(door, each) for each in newest[:limit]], len(newest) > limit)
+
+
+def _found(door: Door, resource: Resource) -> dict[str, Any]:
+    describe, key, status = _LOOKS[resource.kind]
+    try:
+        found = getattr(door.sagemaker, describe)(**{key: resource.name})
+    except ClientError as exc:
+        if not is_missing(exc):
+            raise
+        return {"kind": resource.kind, "name": resource.name, "status": GONE,
+                "created": datetime.fromisoformat(resource.time), "seconds": 0}  # fmt: skip
+    if resource.kind == "tuning job":
+        return _search_row(found)
+    return _row(resource.kind, found, resource.name, found[status] if status else "there")
 
 
 def _search_row(summary: dict[str, Any]) -> dict[str, Any]:

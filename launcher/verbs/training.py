@@ -15,6 +15,7 @@ from launcher.errors import JobFailed, JobStopped, NotFound
 from launcher.requests import create_training_job
 from launcher.sagemaker import TRAINING_ENDED
 from launcher.verbs.logs import LogFollower
+from launcher.verbs.remedies import with_remedy
 
 Description = dict[str, Any]
 
@@ -40,6 +41,12 @@ class Ended:
 
     description: Description
 
+
+# Secondary statuses of jobs that ran into a limit of theirs.
+_LIMITS = {
+    "MaxRuntimeExceeded": "it ran for its --max-runtime",
+    "MaxWaitTimeExceeded": "spot instances were not to be had within its --max-wait",
+}
 
 Event = Moved | Logged | Ended
 
@@ -97,9 +104,10 @@ def conclude(description: Description) -> Description:
     """The description of a completed job; raises JobFailed or JobStopped for any other."""
     name, status = description["TrainingJobName"], description["TrainingJobStatus"]
     if status == "Failed":
-        raise JobFailed(f"Training job {name} failed. {description.get('FailureReason', 'No reason was given.')}")
+        reason = with_remedy(description.get("FailureReason", "No reason was given."))
+        raise JobFailed(f"Training job {name} failed. {reason}")
     if status == "Stopped":
-        why = "it ran for its --max-runtime" if description["SecondaryStatus"] == "MaxRuntimeExceeded" else "on request"
+        why = _LIMITS.get(description["SecondaryStatus"], "on request")
         raise JobStopped(f"Training job {name} was stopped, {why}; {_go_on(description)}")
     return description
 

@@ -16,6 +16,7 @@ from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, N
 from launcher.requests import create_hyper_parameter_tuning_job
 from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 from launcher.verbs import training
+from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import Description, is_missing
 
 # A table that is read by people need not be drawn more often, and looking takes time from the trials.
@@ -193,7 +194,8 @@ def conclude(door: Door, description: Description) -> Description:
     """The description of a completed search; raises JobFailed or JobStopped for any other."""
     name, status = description["HyperParameterTuningJobName"], description["HyperParameterTuningJobStatus"]
     if status == "Failed":
-        raise JobFailed(f"Search {name} failed. {description.get('FailureReason', 'No reason was given.')}")
+        reason = with_remedy(description.get("FailureReason", "No reason was given."))
+        raise JobFailed(f"Search {name} failed. {reason}")
     if status == "Stopped":
         raise JobStopped(f"Search {name} was stopped; {_go_on(door, name)}.")
     best(description)

@@ -18,6 +18,7 @@ from botocore.stub import ANY, Stubber
 from launcher import requests
 from launcher.aws import open_aws
 from launcher.aws.clients import aws_door
+from launcher.aws.ledger import Ledger
 from launcher.aws.objects import Objects
 from launcher.config.run import Endpoint, Training
 from launcher.doors import Door
@@ -34,7 +35,8 @@ NO_SEARCHES: dict[str, Any] = {"HyperParameterTuningJobSummaries": []}
 class Account:
     """A door of stubbed clients, and what to expect of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self.waited: list[float] = []
         keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "y"}
         self._clients: dict[str, Any] = {
             name: boto3.client(name, **keys)  # type: ignore[call-overload]
@@ -43,7 +45,8 @@ class Account:
         self.stubs = {name: Stubber(client) for name, client in self._clients.items()}
         self.sagemaker, self.runtime, self.logs, self.s3 = self.stubs.values()
         *three, s3 = self._clients.values()
-        self.door: Door = aws_door(*three, Objects(lambda: s3), interval=7.0)
+        self.door: Door = aws_door(*three, Objects(lambda: s3), interval=7.0, ledger=ledger,
+                                   sleep=self.waited.append)  # fmt: skip
         for stub in self.stubs.values():
             stub.activate()
 

@@ -152,7 +152,11 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         (["train", "--local", "--preset", "dmeo"], 3, "Did you mean 'demo'?"),
         (["train", "--data", "s3://b/x"], 2, "--output is missing"),
         (["train", "--data", "s3://b/x", "--gpu"], 2, "--gpu is for --local; in AWS choose"),
-        (["deploy", "--local"], 2, "Give one of --job JOB, --from-tuning SEARCH and --model PATH."),
+        (
+            ["deploy", "--local"],
+            2,
+            "Give one of --job JOB, --from-tuning SEARCH, --model PATH and --variant NAME=MODEL.",
+        ),
         (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
         (["deploy", "--local", "--model", "launch.py"], 9, "launch.py is no tar archive; give a model.tar.gz"),
         (["deploy", "--local", "--job", "nobody"], 3, "There is no training job 'nobody'"),

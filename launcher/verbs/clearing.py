@@ -1,0 +1,80 @@
+"""Deleting all there is: what can go, what runs still and stays, and the going."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from launcher.aws.ledger import Ledger
+from launcher.doors import Door
+from launcher.errors import LauncherError, NotFound
+from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
+from launcher.verbs import endpoints, tuning
+from launcher.verbs.listing import GONE
+from launcher.verbs.training import is_missing
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows of a listing by what becomes of them; nothing is deleted yet."""
+
+    going: list[Row] = field(default_factory=list)
+    running: list[Row] = field(default_factory=list)
+    gone: list[Row] = field(default_factory=list)
+
+
+def plan(rows: Sequence[Row]) -> Plan:
+    """Endpoints, leftovers and what has ended go; what trains still stays."""
+    made = Plan()
+    ended = {"training job": TRAINING_ENDED, "tuning job": TUNING_ENDED}
+    for row in rows:
+        if row["status"] == GONE:
+            made.gone.append(row)
+        elif row["kind"] in ended and row["status"] not in ended[row["kind"]]:
+            made.running.append(row)
+        else:
+            made.going.append(row)
+    return made
+
+
+def clear(
+    door: Door, made: Plan, ledger: Ledger, *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[tuple[str, str]]:
+    """Delete what is to go, one by one; what came of each: what is gone (or ""), what was kept (or "")."""
+    for row in made.gone:
+        # Of this machine nothing is recorded, and nothing there is gone.
+        ledger.note("deleted", row["kind"], row["name"], door.region)
+    for row in made.going:
+        yield _delete(door, row, sleep)
+
+
+def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> tuple[str, str]:
+    kind, name, client = row["kind"], row["name"], door.sagemaker
+    calls: dict[str, Callable[[], object]] = {
+        "training job": lambda: client.delete_training_job(TrainingJobName=name),
+        "model": lambda: client.delete_model(ModelName=name),
+        "endpoint configuration": lambda: client.delete_endpoint_config(EndpointConfigName=name),
+    }
+    try:
+        if kind == "endpoint":
+            deletion = endpoints.delete(door, name, sleep=sleep)
+            return ", ".join(deletion.gone), ", ".join(deletion.kept)
+        if kind == "tuning job":
+            trials = tuning.delete(door, name)
+            return f"tuning job {name} and its {len(trials)} trials", ""
+        calls[kind]()
+    except NotFound:
+        return f"{kind} {name} (it was gone already)", ""
+    except LauncherError as exc:
+        return "", str(exc)
+    except ClientError as exc:
+        if is_missing(exc):
+            return f"{kind} {name} (it was gone already)", ""
+        raise
+    return f"{kind} {name}", ""

@@ -1,0 +1,149 @@
+"""What is started in AWS is recorded, shown, and deleted all at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from launcher.aws.ledger import FILE, Ledger, Recorded
+from launcher.config.hosting import Hosting
+from launcher.errors import LauncherError
+from launcher.verbs import clearing, endpoints, listing, training
+from tests.launcher.test_aws import BEES, ENDPOINT_ARN, JOB_ARN, NOW, Account, described, endpoint_described, in_aws
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "state", clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@pytest.fixture
+def account(ledger: Ledger) -> Iterator[Account]:
+    account = Account(ledger)
+    yield account
+    for stub in account.stubs.values():
+        stub.assert_no_pending_responses()
+
+
+def there(ledger: Ledger) -> list[tuple[str, str]]:
+    return [(each.kind, each.name) for each in ledger.there(REGION)]
+
+
+def test_a_job_is_a_line_that_names_no_account(account: Account, ledger: Ledger, tmp_path: Path) -> None:
+    account.sagemaker.add_response("create_training_job", {"TrainingJobArn": JOB_ARN})
+    training.start(account.door, in_aws())
+    (line,) = (tmp_path / "state" / FILE).read_text().splitlines()
+    assert json.loads(line) == {
+        "time": "2026-01-02T00:00:00+00:00", "event": "created", "door": "aws", "region": REGION,
+        "kind": "training job", "name": "job",
+    }  # fmt: skip
+    assert (tmp_path / "state" / FILE).stat().st_mode & 0o077 == 0
+    assert there(ledger) == [("training job", "job")]
+
+
+def test_an_endpoints_three_parts_are_recorded_with_the_preset_they_were_made_by(
+    account: Account, ledger: Ledger
+) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/bees"})
+    arn = "arn:aws:sagemaker:eu-west-1:1:endpoint-config/bees"
+    account.sagemaker.add_response("create_endpoint_config", {"EndpointConfigArn": arn})
+    account.sagemaker.add_response("create_endpoint", {"EndpointArn": ENDPOINT_ARN})
+    endpoints.deploy(account.door, BEES.model_copy(update={"hosting": Hosting(tags={"preset": "dogs"})}))
+    found = ledger.there(REGION)
+    assert [each.kind for each in found] == ["model", "endpoint configuration", "endpoint"]
+    assert {(each.name, each.preset, each.endpoint) for each in found} == {("bees", "dogs", "bees")}
+    assert ledger.there("us-east-1") == []
+
+
+def test_what_was_refused_is_not_there_and_what_was_taken_back_neither(account: Account, ledger: Ledger) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:eu-west-1:1:model/bees"})
+    account.sagemaker.add_client_error("create_endpoint_config", "ResourceLimitExceeded", "quota")
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "bees"})
+    with pytest.raises(ClientError):
+        endpoints.deploy(account.door, BEES)
+    assert there(ledger) == []
+
+
+def test_a_refusal_because_of_one_that_is_there_does_not_forget_that_one(account: Account, ledger: Ledger) -> None:
+    ledger.note("created", "training job", "job", REGION)
+    account.sagemaker.add_client_error("create_training_job", "ResourceInUse", "exists")
+    with pytest.raises(ClientError):
+        training.start(account.door, in_aws())
+    assert there(ledger) == [("training job", "job")]
+
+
+def test_what_was_begun_when_the_connection_broke_is_remembered(ledger: Ledger) -> None:
+    class Broken:
+        def create_model(self, **_request: Any) -> None:
+            raise EndpointConnectionError(endpoint_url="https://x")
+
+    with pytest.raises(EndpointConnectionError):
+        Recorded(Broken(), ledger, REGION).create_model(ModelName="bees")
+    assert there(ledger) == [("model", "bees")]
+
+
+def test_a_damaged_line_is_named(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.note("created", "model", "bees", REGION)
+    with (tmp_path / "state" / FILE).open("a") as file:
+        file.write("{\n")
+    with pytest.raises(LauncherError, match=r"Line 2 of .*resources\.jsonl cannot be read"):
+        ledger.there()
+
+
+def record(ledger: Ledger, *names: str) -> None:
+    for each in names:
+        kind, name = each.split("/")
+        owner = {"endpoint": "bees"} if kind in listing.PARTS else {}
+        ledger.note("created", kind, name, REGION, **owner)  # type: ignore[arg-type]
+
+
+def test_status_shows_what_was_started_from_here_and_how_it_stands(account: Account, ledger: Ledger) -> None:
+    record(ledger, "training job/job", "model/bees", "endpoint configuration/bees", "endpoint/bees", "training job/old")
+    account.sagemaker.add_response("describe_training_job", described("Completed", "Completed", "x"))
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    account.missing("describe_training_job", "Requested resource not found.")
+    rows = listing.recorded(account.door, ledger.there(REGION)).rows
+    assert [(row["kind"], row["name"], row["status"]) for row in rows] == [
+        ("training job", "job", "Completed"), ("endpoint", "bees", "InService"), ("training job", "old", "gone"),
+    ]  # fmt: skip
+
+
+def test_models_are_shown_once_their_endpoint_is_gone(account: Account, ledger: Ledger) -> None:
+    record(ledger, "model/bees")
+    model = {"ModelName": "bees", "ExecutionRoleArn": in_aws().role, "CreationTime": NOW,
+             "ModelArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/bees"}  # fmt: skip
+    account.sagemaker.add_response("describe_model", model)
+    (row,) = listing.recorded(account.door, ledger.there(REGION)).rows
+    assert (row["kind"], row["status"]) == ("model", "there")
+
+
+def test_all_is_deleted_but_what_trains_and_nothing_that_was_not_started_here(account: Account, ledger: Ledger) -> None:
+    record(ledger, "training job/old", "training job/job", "endpoint/bees", "model/left", "training job/lost")
+    rows = [
+        {"kind": "training job", "name": "old", "status": "Completed"},
+        {"kind": "training job", "name": "job", "status": "InProgress"},
+        {"kind": "endpoint", "name": "bees", "status": "InService"},
+        {"kind": "model", "name": "left", "status": "there"},
+        {"kind": "training job", "name": "lost", "status": "gone"},
+    ]
+    plan = clearing.plan(rows)
+    assert [row["name"] for row in plan.running] == ["job"]
+    account.sagemaker.add_response("delete_training_job", {}, {"TrainingJobName": "old"})
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    account.missing("describe_endpoint_config")
+    account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []})
+    account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    account.missing("delete_endpoint_config")
+    account.missing("describe_endpoint")
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "left"})
+    done = list(clearing.clear(account.door, plan, ledger, sleep=lambda _: None))
+    assert [gone for gone, _ in done] == ["training job old", "endpoint bees", "model left"]
+    assert there(ledger) == [("training job", "job")]
