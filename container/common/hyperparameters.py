@@ -255,6 +255,14 @@ class Hyperparameters:
         "debug",
         "all | names",
     )
+    tensorboard: bool = _spec(
+        False,
+        boolean,
+        "Leave losses, accuracies and learning rates for TensorBoard in output/data/tensorboard; "
+        "debug-save-interval says how often a single step's loss.",
+        "debug",
+        "true | false",
+    )
     # profile
     profile_interval_ms: int = _spec(
         500,

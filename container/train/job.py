@@ -23,7 +23,7 @@ from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD, Geometry
 from container.common.metrics import KEPT_METRICS
 from container.network import Design, Network, Normalize
-from container.train import autocast, data, hook, optim, outputs, preparation, storage
+from container.train import autocast, data, hook, optim, outputs, preparation, storage, tensorboard
 from container.train.augment import Augmenter
 from container.train.cache import Cache, key_of
 from container.train.checkpoint import Checkpoints, TrainingState
@@ -147,6 +147,7 @@ def _run(  # noqa: PLR0917
         checkpoints=Checkpoints(paths.checkpoints, _identity(h, network, frozen, dataset.classes, images, world)),
         watcher=watcher,
         profiler=profiler,
+        scalars=tensorboard.of_job(paths, h, world, console),
     )
     try:
         with profiler.phase("train"):
@@ -307,6 +308,7 @@ def _identity(  # noqa: PLR0917
         "debug-save-interval",
         "rules",
         "stop-on-rules",
+        "tensorboard",
         "profile-interval-ms",
         "profile-steps",
         "compile",

@@ -6,8 +6,8 @@ It trains a whole network on images, or a head on features, alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from container.train.profile.profiler import Profiler
 from container.train.sources import Source
 from container.train.stopping import JobStopped, StopSignal
 from container.train.tally import FIELDS, Tally
+from container.train.tensorboard import NoScalars, Scalars
 from container.train.world import World
 
 EVALUATION_BATCH = 64
@@ -52,6 +53,7 @@ class Surroundings:
     checkpoints: Checkpoints
     watcher: Watcher
     profiler: Profiler
+    scalars: Scalars = field(default_factory=NoScalars)
 
 
 def fit(
@@ -72,6 +74,7 @@ def fit(
     steps = _steps(len(train), h.batch_size, world.size)
     share = world.share(len(validation))
     around.profiler.clock.watch(around.watcher.seconds)
+    around.scalars.begin(anew=state.epoch == state.step == 0)
     around.watcher.begin(
         trained=state.epoch * steps + state.step,
         evaluated=state.epoch * math.ceil((share.stop - share.start) / EVALUATION_BATCH),
@@ -95,6 +98,7 @@ def fit(
             around.console.say(f"the checkpoint is written: {state.step} steps of epoch {state.epoch + 1} are done")
             raise
         _close_epoch(trainee.module, state, result, around)
+        around.scalars.add(state.epoch * steps, _told(state.history[-1], h, state.epoch, steps))
         if state.finished or state.epoch == h.epochs or state.epoch % h.checkpoint_every == 0:
             _save(trainee, optimizer, state, around)
     trainee.module.load_state_dict(state.best_model)
@@ -183,6 +187,8 @@ def _epoch(
         clock.lap("optimizer")
         tally.add(loss.detach(), (logits.detach().argmax(dim=1) == targets).sum(), weight=weight, images=len(chunk))
         state.step += 1
+        if around.scalars.due(number := state.epoch * steps + state.step):
+            around.scalars.add(number, {"train:step_loss": loss.item()})
         meter.add(len(chunk), now=tally.so_far)
         clock.end()
     state.sums = tally.sums()
@@ -263,3 +269,9 @@ def _close_epoch(module: nn.Module, state: TrainingState, result: Evaluation, ar
             f"stopping early: no lower validation loss for {patience} epochs; the best was epoch {state.best_epoch + 1}"
         )
     state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0] * len(FIELDS)
+
+
+def _told(metrics: Mapping[str, float], h: Hyperparameters, epochs: int, steps: int) -> dict[str, float]:
+    """What is shown of an epoch: its ``metrics`` and its last step's learning rate."""
+    told = {name: value for name, value in metrics.items() if name != "epoch"}
+    return told | {"lr": optim.learning_rate(h, epochs * steps - 1, steps)}
