@@ -1,4 +1,4 @@
-"""What is settled and said before trainings start in AWS: how data come in."""
+"""What is settled and said before trainings start in AWS: how data come in, and what it may cost."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def settled(door: Door, config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
-    """The configuration with the input mode that suits the data, unless one was ``given``."""
+    """The configuration with the input mode that suits the data, unless one was ``given``; its cost is said."""
+    from launcher.verbs import cost
+
     if config.tuning:
         training = _with_input_mode(door, config.tuning.training, given)
+        say(cost.of_tuning(config.tuning, region=door.region))
         return config.model_copy(update={"tuning": config.tuning.model_copy(update={"training": training})})
     assert config.training is not None
-    return config.model_copy(update={"training": _with_input_mode(door, config.training, given)})
+    training = _with_input_mode(door, config.training, given)
+    say(cost.of_training(training, region=door.region))
+    return config.model_copy(update={"training": training})
 
 
 def _with_input_mode(door: Door, training: Training, given: Mapping[str, Any]) -> Training:

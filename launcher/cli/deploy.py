@@ -57,7 +57,7 @@ def command(
       launch.py deploy --local --model model.tar.gz --name bees
       launch.py deploy --job JOB --endpoint bees --canary 10
     """
-    from launcher.cli.console import print_json
+    from launcher.cli.console import print_json, say
     from launcher.cli.running import run_endpoint
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
@@ -94,6 +94,10 @@ def command(
         print_json(_requests(config.endpoint))
         return
     door = where.open(starts=True)
+    if not where.local:
+        from launcher.verbs import cost
+
+        say(cost.of_endpoint(config.endpoint, region=door.region))
     run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)
 
 

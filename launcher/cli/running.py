@@ -82,9 +82,20 @@ def report_training(door: Door, description: training.Description, *, as_json: b
             click.echo(f"{metric} {value:g}")
     click.echo(f"model {description['ModelArtifacts']['S3ModelArtifacts']}")
     say(f"Completed in {span(description.get('TrainingTimeInSeconds', 0))}.")
+    if door.kind == "aws":
+        say_billed([description])
     watched = rules.summary(rules.states(door, description), description["TrainingJobName"])
     if watched:
         say(watched)
+
+
+def say_billed(descriptions: list[training.Description]) -> None:
+    """What AWS was paid for, as far as it says so."""
+    from launcher.verbs import cost
+
+    said = cost.billed(descriptions)
+    if said:
+        say(said)
 
 
 def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:

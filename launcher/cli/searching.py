@@ -9,7 +9,7 @@ import click
 from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
 from launcher.cli.options import DoorWords
-from launcher.cli.running import place_words, save_config
+from launcher.cli.running import place_words, save_config, say_billed
 from launcher.cli.trials import document, follow, headline
 from launcher.cli.watching import let_go
 from launcher.errors import INTERRUPTED
@@ -54,6 +54,8 @@ def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> N
     took = max((trial.seconds for trial in look.trials), default=0.0)
     began, ended = look.description["CreationTime"], look.description.get("HyperParameterTuningEndTime")
     say(f"{headline(look)}, in {span((ended - began).total_seconds() if ended else took)}.")
+    if door.kind == "aws":
+        say_billed(tuning.described(door, [trial.name for trial in look.trials]))
     tuning.conclude(door, look.description)
     local = " --local" if door.kind == "local" else ""
     suggest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -103,6 +103,17 @@ def trials(door: Door, name: str) -> list[Description]:
         if not answer.get("NextToken"):
             return found
         token = {"NextToken": answer["NextToken"]}
+
+
+def described(door: Door, names: Sequence[str]) -> list[Description]:
+    """What the trials' training jobs say of themselves, without those that are gone."""
+    found = []
+    for name in names:
+        try:
+            found.append(training.describe(door, name))
+        except NotFound:
+            continue  # deleted since
+    return found
 
 
 class Observer:
