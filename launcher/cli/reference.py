@@ -24,7 +24,8 @@ put right · 2 wrong words · 3 no such job, endpoint, file or preset · 4 no en
 8 refused by AWS or the local door · 9 pictures or a model cannot be used · 130 interrupted (a job goes on).
 
 Variables: `BYOC_STATE` (folder of the local jobs and endpoints), `BYOC_DOCKER` (the container engine's client, such
-as `sudo docker`), `BYOC_DEBUG` (tracebacks), `NO_COLOR`; for developers `BYOC_TRAIN_COMMAND` and
+as `sudo docker`), `BYOC_DEBUG` (tracebacks), `NO_COLOR`, `SAGEMAKER_ROLE` (the role that SageMaker assumes), AWS's own
+(`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …); for developers `BYOC_TRAIN_COMMAND` and
 `BYOC_SERVE_COMMAND` (a command line to run in place of an environment's own).
 """
 

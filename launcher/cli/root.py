@@ -21,7 +21,8 @@ VERBS: dict[str, str] = {
     "rules": "Evaluate the open debugger rules over the tensors of a training.",
     "stop": "Stop a training job, whose last checkpoint is kept, or a search.",
     "delete": "Delete an endpoint, an ended job, or an ended search with its trials.",
-    "doctor": "Check what this machine has, and say what to do about what it lacks.",
+    "doctor": "Check what this machine has, or an AWS account, and say what to do about what is lacking.",
+    "iam": "Print the IAM policies that SageMaker's role and whoever runs launch.py need.",
 }
 
 

@@ -47,7 +47,6 @@ def examine(settings: Settings, state: Path, environment: Mapping[str, str]) -> 
         _disk(settings),
         _memory(),
         _writable(state),
-        _aws(),
     ]
 
 
@@ -130,7 +129,8 @@ def _writable(state: Path) -> Finding:
     return Finding("state", False, f"{place} cannot be written; give another folder with --state", "BAD")
 
 
-def _aws() -> Finding:
+def credentials() -> Finding:
+    """Whether AWS is set up here at all; ``launcher.verbs.account`` asks AWS itself."""
     if credentials_found():
-        return Finding("aws credentials", True, "found (not tried)")
+        return Finding("aws credentials", True, "found (doctor --aws tries them)")
     return Finding("aws credentials", False, "none; needed only without --local: run `aws configure`")
