@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from launcher.cli.options import EXPLANATIONS, DoorWords, Verb, door_options, js
 
 if TYPE_CHECKING:
     from launcher.verbs.prediction import Answer
+    from launcher.verbs.scoring import Scored
 
 
 @click.command(cls=Verb)
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--explain", type=click.Choice(EXPLANATIONS), metavar="[gradcam|occlusion]",
               help="Write FILE.explain.png, a heat map of what decided.")  # fmt: skip
 @click.option("--explain-to", type=click.Path(file_okay=False, path_type=Path), default=".", help="Its folder.")
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write a contact sheet of the pictures with their labels: .html, or .png and the like.")  # fmt: skip
 @json_option
 @door_options()
 def command(
@@ -36,27 +40,43 @@ def command(
     accept: str,
     explain: str | None,
     explain_to: Path,
+    sheet: Path | None,
     as_json: bool,
 ) -> None:
     """Ask the endpoint NAME about pictures: FILES, or folders of them.
 
+    A folder of class folders, such as a test split, also says what is right: true labels stand beside the predicted
+    ones, and the share that was recognized is told.
+
     \b
       launch.py predict bees bee.jpg
+      launch.py predict bees photos-prepared/test --sheet test.html
       launch.py predict bees photos/ --json
     """
+    from launcher.cli.console import say
+    from launcher.report import sheet as sheets
     from launcher.verbs import prediction
+    from launcher.verbs.scoring import scored
 
+    if sheet:
+        sheets.check(sheet)
     chosen = prediction.files_of(files)
     door = where.open_for(name)
-    answers = prediction.predict(
-        door, name, chosen, content_type=content_type, accept=accept, top_k=top_k, explain=explain
-    )
+    # The first picture is asked about with all labels, which tells what folders may be called after.
+    most = prediction.ALL_LABELS if accept == prediction.JSON else top_k
+    options = {"content_type": content_type, "accept": accept, "explain": explain}
+    first = prediction.predict(door, name, chosen[:1], top_k=most, **options)
+    rest = prediction.predict(door, name, chosen[1:], top_k=top_k, **options)
+    labels: set[str] = set()
     shown: list[Answer] = []
     try:
-        for answer in answers:
-            if answer.content_type != "application/json":
+        for answer in chain(first, rest):
+            if answer.content_type != prediction.JSON:
                 sys.stdout.buffer.write(answer.payload)
                 continue
+            for each in answer.predictions:
+                labels.update(str(best["label"]) for best in each.get("top_k", [each]))
+                each["top_k"] = each.get("top_k", [each])[:top_k]
             shown.append(answer)
             if explain:
                 _write_explanations(answer, explain_to)
@@ -64,21 +84,41 @@ def command(
         # A picture that is refused does not take with it what was said of those before it.
         sys.stdout.flush()
         if shown:
-            _print(shown, as_json=as_json)
+            rows = [scored(answer.file, answer.predictions, labels) for answer in shown]
+            _print(shown, rows, as_json=as_json)
+            if sheet:
+                say(f"Wrote {sheets.write(list(chain.from_iterable(rows)), sheet, endpoint=name)}")
 
 
-def _print(answers: list[Answer], *, as_json: bool) -> None:
-    from launcher.cli.console import print_json, print_table
+def _print(answers: list[Answer], scored_: list[list[Scored]], *, as_json: bool) -> None:
+    from launcher.cli.console import print_json, print_table, say
+    from launcher.verbs.scoring import Tally
 
+    rows = list(chain.from_iterable(scored_))
+    predictions = [each for answer in answers for each in answer.predictions]
+    tally = Tally.of(rows)
     if as_json:
-        print_json([{"file": str(answer.file), **each} for answer in answers for each in answer.predictions])
-        return
-    rows = []
-    for answer in answers:
-        for each in answer.predictions:
-            others = [f"{other['label']} {other['probability']:.4f}" for other in each.get("top_k", [])[1:]]
-            rows.append((str(answer.file), str(each["label"]), f"{each['probability']:.4f}", ", ".join(others)))
-    print_table(("file", "label", "probability", "then"), rows)
+        print_json(
+            [
+                {"file": str(row.file), **({} if row.true is None else {"true": row.true}), **each}
+                for row, each in zip(rows, predictions, strict=True)
+            ]
+        )
+    else:
+        truth = tally.known > 0
+        lines = [
+            (
+                str(row.file),
+                *((row.true or "",) if truth else ()),
+                row.predicted,
+                f"{row.probability:.4f}",
+                ", ".join(f"{label} {probability:.4f}" for label, probability in row.others),
+            )
+            for row in rows
+        ]
+        print_table(("file", *(("true",) if truth else ()), "label", "probability", "then"), lines)
+    if tally.accuracy is not None:
+        say(f"{tally.right} of {tally.known} pictures whose class is known were recognized ({tally.accuracy:.1%}).")
 
 
 def _write_explanations(answer: Answer, folder: Path) -> None:

@@ -16,6 +16,8 @@ from container.common.channels import IMAGE_SUFFIXES
 from launcher.doors import Door
 from launcher.errors import NotFound, PredictionError
 
+JSON, OCTETS = "application/json", "application/octet-stream"
+
 # What a suffix says of the content; anything else is sent as bytes for the server to recognise.
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
@@ -25,16 +27,28 @@ CONTENT_TYPES = {
     ".bmp": "image/bmp",
     ".gif": "image/gif",
     ".npy": "application/x-npy",
-    ".json": "application/json",
+    ".json": JSON,
 }
-_UNKNOWN = "application/octet-stream"
 # In a folder, whatever may be a training image, and what the endpoint takes besides.
 _SUFFIXES = IMAGE_SUFFIXES | {suffix for suffix, kind in CONTENT_TYPES.items() if kind.startswith("image/")}
 
 
+# More labels than any model has: the server gives as many as there are.
+ALL_LABELS = 999_999
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the endpoint said: predictions when it answered in JSON, and the raw payload."""
+
+    content_type: str
+    payload: bytes
+    predictions: list[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the endpoint said about one file: predictions when it answered in JSON, and the raw payload."""
+    """What the endpoint said about one file."""
 
     file: Path
     content_type: str
@@ -64,32 +78,54 @@ def predict(
     files: Iterable[Path],
     *,
     content_type: str | None = None,
-    accept: str = "application/json",
+    accept: str = JSON,
     top_k: int | None = None,
     explain: str | None = None,
 ) -> Iterator[Answer]:
     """Ask about each file in turn. Raises PredictionError in the server's own words."""
+    for file in files:
+        sent = content_type or content_type_of(file)
+        reply = ask(door, name, file.read_bytes(), what=str(file), content_type=sent, accept=accept, top_k=top_k,
+                    explain=explain)  # fmt: skip
+        yield Answer(file, reply.content_type, reply.payload, reply.predictions)
+
+
+def ask(
+    door: Door,
+    name: str,
+    body: bytes,
+    *,
+    what: str,
+    content_type: str,
+    accept: str = JSON,
+    top_k: int | None = None,
+    explain: str | None = None,
+) -> Reply:
+    """One request; ``what`` names the body in an error. Raises PredictionError in the server's own words."""
     options = {"top_k": top_k, "explain": explain}
     attributes = ",".join(f"{key}={value}" for key, value in options.items() if value is not None)
-    for file in files:
-        sent = content_type or CONTENT_TYPES.get(file.suffix.lower(), _UNKNOWN)
-        try:
-            answer = door.runtime.invoke_endpoint(
-                EndpointName=name,
-                Body=file.read_bytes(),
-                ContentType=sent,
-                Accept=accept,
-                **({"CustomAttributes": attributes} if attributes else {}),
-            )
-        except ClientError as exc:
-            raise _refusal(exc, name, file) from exc
-        payload = answer["Body"].read()
-        kind = str(answer.get("ContentType", "")).partition(";")[0]
-        yield Answer(file, kind, payload, _predictions(kind, payload, name))
+    try:
+        answer = door.runtime.invoke_endpoint(
+            EndpointName=name,
+            Body=body,
+            ContentType=content_type,
+            Accept=accept,
+            **({"CustomAttributes": attributes} if attributes else {}),
+        )
+    except ClientError as exc:
+        raise _refusal(exc, name, what) from exc
+    payload = answer["Body"].read()
+    kind = str(answer.get("ContentType", "")).partition(";")[0]
+    return Reply(kind, payload, _predictions(kind, payload, name))
+
+
+def content_type_of(file: Path) -> str:
+    """What a file is by its suffix; bytes for the server to recognise when that says nothing."""
+    return CONTENT_TYPES.get(file.suffix.lower(), OCTETS)
 
 
 def _predictions(content_type: str, payload: bytes, name: str) -> list[dict[str, Any]]:
-    if content_type != "application/json":
+    if content_type != JSON:
         return []
     try:
         predictions = json.loads(payload)["predictions"]
@@ -101,7 +137,7 @@ def _predictions(content_type: str, payload: bytes, name: str) -> list[dict[str,
     return list(predictions)
 
 
-def _refusal(error: ClientError, name: str, file: Path) -> Exception:
+def _refusal(error: ClientError, name: str, what: str) -> Exception:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code == "ModelError":
         said = str(error.response.get("OriginalMessage", message))
@@ -110,7 +146,7 @@ def _refusal(error: ClientError, name: str, file: Path) -> Exception:
         except (ValueError, KeyError, TypeError):
             said = said.strip() or message
         status = error.response.get("OriginalStatusCode", "?")
-        return PredictionError(f"{file}: the endpoint answered {status}: {said}")
+        return PredictionError(f"{what}: the endpoint answered {status}: {said}")
     if code in ("ValidationError", "ValidationException") and "not found" in message:
         return NotFound(f"There is no endpoint '{name}'; `launch.py status` lists what there is.")
     if code in ("ValidationError", "ServiceUnavailable"):

@@ -107,6 +107,27 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert launch("status", "bees").returncode == 3
 
 
+def test_a_folder_of_classes_is_asked_with_the_truth_beside(
+    launch: Launch, model: Path, tmp_path: Path, state: Path
+) -> None:
+    assert launch("deploy", "--local", "process", "--model", model, "--name", "e").returncode == 0
+    for name in ("ant/1.png", "bee/1.png", "bee/2.png", "other/1.png"):
+        (tmp_path / "test" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "test" / name).write_bytes(b"picture")
+    asked = launch("predict", "e", tmp_path / "test", "--top-k", "1", "--sheet", tmp_path / "sheet.html")
+    assert asked.returncode == 0, asked.stderr
+    assert [line.split()[1:] for line in asked.stdout.splitlines()] == [
+        ["true", "label", "probability", "then"], ["ant", "bee", "0.9000"], ["bee", "bee", "0.9000"],
+        ["bee", "bee", "0.9000"], ["bee", "0.9000"],
+    ]  # fmt: skip
+    assert "2 of 3 pictures whose class is known were recognized (66.7%)." in asked.stderr
+    assert f"Wrote {tmp_path / 'sheet.html'}" in asked.stderr and (tmp_path / "sheet.html").is_file()
+    told = json.loads(launch("predict", "e", tmp_path / "test", "--json").stdout)
+    assert [each.get("true") for each in told] == ["ant", "bee", "bee", None]
+    assert launch("predict", "e", tmp_path / "test", "--sheet", "sheet.pdf").returncode == 2
+    launch("delete", "e")
+
+
 def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path, tmp_path: Path, state: Path) -> None:
     assert launch("deploy", "--local", "process", "--model", model, "--name", "e").returncode == 0
     (tmp_path / "bad.png").write_bytes(b"bad")
