@@ -59,7 +59,7 @@ while (($#)); do
     esac
     shift
 done
-[[ $only =~ ^(train|serve|)$ ]] || fail "--only is '$only'; it takes train or serve." 2
+[[ -z $only || $only == train || $only == serve ]] || fail "--only is '$only'; it takes train or serve." 2
 [[ $prefix =~ ^[a-z0-9]+([._/-][a-z0-9]+)*$ ]] ||
     fail "--repository-prefix is '$prefix'; ECR takes small letters, digits and single . _ - / between them." 2
 [[ -z $pretrained || $only != serve ]] || fail "--pretrained is for the training image, which --only serve leaves out." 2

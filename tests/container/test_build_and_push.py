@@ -99,8 +99,16 @@ def test_both_images_are_built_pushed_recorded_and_run_from_the_registry(
         assert _SECRET not in docker("history", "--no-trunc", f"{local}@{digest}").stdout
         shown = json.loads(docker("image", "inspect", f"{local}@{digest}").stdout)[0]
         assert (shown["Os"], shown["Architecture"]) == ("linux", "amd64")
+    assert _SECRET.encode() not in exported(f"{place['BYOC_REGISTRY']}/byoc-train:latest")
     assert _SECRET not in done.stdout + done.stderr and "auth-token" not in done.stdout + done.stderr
     assert "elsewhere.example" in (Path(place["DOCKER_CONFIG"]) / "config.json").read_text()
+
+
+def exported(image: str) -> bytes:
+    """All layers of an image, as they are."""
+    command, _ = client()
+    assert command
+    return subprocess.run([*command, "save", image], capture_output=True, check=True).stdout
 
 
 def log_in(tmp_path: Path, place: dict[str, str]) -> None:

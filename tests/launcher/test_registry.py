@@ -68,12 +68,12 @@ def test_the_token_is_split_from_its_user(session: boto3.Session) -> None:
 @pytest.fixture
 def shown() -> Iterator[tuple[str, dict[str, str]]]:
     """A registry that shows a manifest of the type that a test says."""
-    answer = {"type": registry.PLAIN_MANIFEST, "body": "{}"}
+    answer = {"type": registry.PLAIN_MANIFEST, "body": "{}", "repository": "bees"}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer["authorization"] = self.headers["Authorization"]
-            self.send_response(200 if self.path == "/v2/bees/manifests/latest" else 404)
+            self.send_response(200 if self.path.startswith(f"/v2/{answer['repository']}/manifests/") else 404)
             self.send_header("Content-Type", answer["type"])
             self.end_headers()
             self.wfile.write(answer["body"].encode())
@@ -208,3 +208,66 @@ def test_a_dry_run_shows_every_command_and_changes_nothing(tmp_path: Path) -> No
         f"{host}/byoc-{role}" for role in ("train", "train", "serve", "serve")
     ]
     assert not (tmp_path / "state").exists()
+
+
+# Writes down what it is told, on its command line and its standard input; FAULT is the word at which it fails.
+_CLIENT = """\
+#!/bin/sh
+printf '%s\\n' "$*" >>"$0.log"
+case "$*" in
+    *--help*) echo "$OPTIONS" ;;
+    *version*) echo 28.0 ;;
+    *inspect*) echo linux/amd64 ;;
+    *--password-stdin*) cat >>"$0.stdin" ;;
+esac
+case " $* " in *" $FAULT "*) echo "no $FAULT today" >&2 && exit 1 ;; esac
+"""
+
+
+@pytest.fixture
+def pushing(tmp_path: Path, shown: tuple[str, dict[str, str]]) -> Iterator[dict[str, str]]:
+    """The variables of an account, of a registry that has what is asked for, and of a client that does nothing."""
+    address, answer = shown
+    answer["repository"] = "byoc-serve"
+    place = tmp_path / "docker"
+    place.write_text(_CLIENT)
+    place.chmod(0o755)
+    with account() as variables:
+        yield {**variables, "BYOC_DOCKER": str(place), "BYOC_REGISTRY": address, "BYOC_STATE": str(tmp_path / "state"),
+               "DOCKER_CONFIG": str(tmp_path / "usual"), "FAULT": "none", "OPTIONS": ""}  # fmt: skip
+
+
+def test_buildx_is_told_to_leave_no_index_and_no_command_line_holds_the_token(
+    pushing: dict[str, str], tmp_path: Path
+) -> None:
+    pushing["OPTIONS"] = "--provenance string"
+    done = script("--only", "serve", **pushing)
+    assert done.returncode == 0, done.stderr
+    said = (tmp_path / "docker.log").read_text().splitlines()
+    (build,) = [line for line in said if line.startswith("build --platform")]
+    assert "--platform linux/amd64" in build and "--provenance=false --output type=docker" in build
+    assert not [line for line in said if "auth-token" in line]
+    assert (tmp_path / "docker.stdin").read_text() == f"{ACCOUNT}-auth-token\n"
+    folder = next(line.split()[1] for line in said if line.startswith("--config"))
+    assert not Path(folder).exists(), "the login outlives the script"
+    assert images.recorded(tmp_path / "state", "eu-west-1")[ACCOUNT]["serve"].endswith(
+        "@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "said"),
+    [
+        ("build", 4, "The serve image was not built; the lines above say why."),
+        ("login", 8, "refused the login: no login today"),
+        ("push", 8, "was not pushed; the lines above say why, and the same command goes on from there."),
+    ],
+)
+def test_the_first_failure_ends_it_with_a_sentence(
+    pushing: dict[str, str], tmp_path: Path, fault: str, status: int, said: str
+) -> None:
+    done = script("--only", "serve", **{**pushing, "FAULT": fault})
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.rstrip().endswith(said) and "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
+    assert fault in (tmp_path / "docker.log").read_text().splitlines()[-1]
