@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from launcher.cli.options import Verb, json_option
+from launcher.cli.push import push
 
 if TYPE_CHECKING:
     from launcher.data import Prepared
@@ -19,8 +20,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group()
 def command() -> None:
-    """Draw a set of pictures, or turn one of any known layout into train, validation and test splits."""
+    """Draw a set of pictures, turn one of any known layout into train, validation and test splits, or upload it."""
 
+
+command.add_command(push)
 
 _destination = click.argument("destination", type=click.Path(file_okay=False, path_type=Path))
 _seed = click.option(
