@@ -149,7 +149,7 @@ def _files(folder: Path) -> Iterator[File]:
             try:
                 place.encode()
             except UnicodeEncodeError as exc:
-                raise UnusableData(f"The name {ascii(place)} is no text, which S3 needs; rename the file.") from exc
+                raise UnusableData(f"The name {place!a} is no text, which S3 needs; rename the file.") from exc
             status = path.stat()
             yield File(path, place, status.st_size, status.st_mtime_ns)
 

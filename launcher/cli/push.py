@@ -52,8 +52,8 @@ def push(
     plan = work.plan()
     say(f"{len(plan.send)} files to send, {plan.size / _MB:.1f} MB; {len(plan.same)} are there already.")
     if plan.others:
-        say(f"{len(plan.others)} objects there are not in {source}, such as {plan.others[0]}; they stay, and a training "
-            "on that prefix would read them.")  # fmt: skip
+        say(f"{len(plan.others)} objects there are not in {source}, such as {plan.others[0]}; they stay, and a "
+            "training on that prefix would read them.")  # fmt: skip
     if dry_run:
         for each in plan.send:
             click.echo(each.place)
