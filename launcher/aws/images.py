@@ -38,21 +38,15 @@ def kind_for(role: str, instance_type: str) -> str:
     return "serve-gpu" if role == "serve" and _GPU_INSTANCE.match(instance_type) else role
 
 
-def find_image(state: Path, *, region: str | None, account: str | None, kind: str) -> str:
-    """The newest image of its kind; ``account`` decides between several. Raises ConfigError."""
-    option = " --only serve --gpu" if kind == "serve-gpu" else f" --only {kind}"
+def find_image(state: Path, *, region: str | None, account: str, kind: str) -> str:
+    """The newest image of its kind in an account: another's could be pulled by its leave alone. Raises ConfigError."""
     if region is None:
         raise ConfigError("--image is missing, and without a region none can be found; add --region or --local.")
-    having = {owner: images[kind] for owner, images in recorded(state, region).items() if kind in images}
-    if account in having:
-        return having[account]
-    if len(having) > 1:
+    found = recorded(state, region).get(account, {}).get(kind)
+    if found is None:
+        option = " --only serve --gpu" if kind == "serve-gpu" else f" --only {kind}"
         raise ConfigError(
-            f"--image is missing, and {' and '.join(sorted(having))} both have a {kind} image in {region}; name one."
-        )
-    if not having:
-        raise ConfigError(
-            f"--image is missing: no {kind} image has been pushed to {region} from here; run "
+            f"--image is missing: no {kind} image of account {account} has been pushed to {region} from here; run "
             f"`./build_and_push.sh --region {region}{option}`, or add --local."
         )
-    return next(iter(having.values()))
+    return found

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def pushed_image(part: str, place: Place, *, instance_type: str, role: str) -> str:
     """The newest image for ``part`` (train or serve) that build_and_push.sh has pushed from here.
 
-    ``role``, an ARN, tells the account where several have one. Raises ConfigError; calls nothing.
+    ``role``, an ARN, tells the account. Raises ConfigError; calls nothing.
     """
     from launcher.aws.images import find_image, kind_for
     from launcher.aws.session import find_region

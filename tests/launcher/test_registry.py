@@ -131,17 +131,27 @@ def test_damaged_settings_are_named(tmp_path: Path) -> None:
 
 def test_the_newest_image_is_found_by_region_account_and_kind(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    for uri in ("old@sha256:1", "new@sha256:2"):
-        images.record(state, region="eu-west-1", account="1", kind="train", uri=uri)
-    assert images.find_image(state, region="eu-west-1", account=None, kind="train") == "new@sha256:2"
-    with pytest.raises(ConfigError, match=r"no serve-gpu image .* `./build_and_push.sh .*--only serve --gpu`"):
-        images.find_image(state, region="eu-west-1", account=None, kind="serve-gpu")
-    with pytest.raises(ConfigError, match="no train image has been pushed to us-east-1"):
-        images.find_image(state, region="us-east-1", account="1", kind="train")
-    images.record(state, region="eu-west-1", account="2", kind="train", uri="other@sha256:3")
+    for owner, uri in (("1", "old@sha256:1"), ("1", "new@sha256:2"), ("2", "other@sha256:3")):
+        images.record(state, region="eu-west-1", account=owner, kind="train", uri=uri)
+    assert images.find_image(state, region="eu-west-1", account="1", kind="train") == "new@sha256:2"
     assert images.find_image(state, region="eu-west-1", account="2", kind="train") == "other@sha256:3"
-    with pytest.raises(ConfigError, match="1 and 2 both have a train image"):
-        images.find_image(state, region="eu-west-1", account=None, kind="train")
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"kind": "serve-gpu"}, "no serve-gpu image of account 1 .* `./build_and_push.sh .*--only serve --gpu`"),
+        ({"region": "us-east-1"}, "no train image of account 1 has been pushed to us-east-1"),
+        ({"account": "2"}, "no train image of account 2"),
+        ({"region": None}, "without a region none can be found; add --region"),
+    ],
+)
+def test_an_image_that_was_not_pushed_is_named_with_its_command(
+    tmp_path: Path, where: dict[str, str | None], said: str
+) -> None:
+    images.record(tmp_path, region="eu-west-1", account="1", kind="train", uri="x@sha256:1")
+    with pytest.raises(ConfigError, match=said):
+        images.find_image(tmp_path, **{"region": "eu-west-1", "account": "1", "kind": "train", **where})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

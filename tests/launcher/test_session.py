@@ -138,7 +138,7 @@ def test_what_was_pushed_is_what_trains_and_serves(tmp_path: Path) -> None:
     place = Place(door="aws", state=tmp_path, region="eu-west-1")
     assert train_in(place) == "train@sha256:1"
     assert train_in(place, image="mine") == "mine"
-    with pytest.raises(ConfigError, match="no train image has been pushed to us-east-1 from here"):
+    with pytest.raises(ConfigError, match="no train image of account 123456789012 has been pushed to us-east-1"):
         train_in(Place(door="aws", state=tmp_path, region="us-east-1"))
     with pytest.raises(ConfigError, match="without a region none can be found; add --region"):
         train_in(Place(door="aws", state=tmp_path))
