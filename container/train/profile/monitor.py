@@ -1,7 +1,8 @@
-"""python -S -m container.train.profile.monitor ROOT NODE INTERVAL_MS PARENT: samples the system until PARENT ends.
+"""python -S -m container.train.profile.monitor ROOT NODE INTERVAL_MS PARENT [SECONDS]: samples the system until PARENT
+ends, and after SECONDS starts the process in which profiler rules look at what there is.
 
 A process of its own, without torch and numpy: it shares no interpreter lock with the training, and cannot take it
-down. The kernel ends it with the process that started it.
+down. The kernel ends it with the process that started it, and its own child with it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     files, gpus = SystemFiles(root, node), Gpus()
     before, then = proc.read(), time.monotonic()
     due, paces = then + interval, 1
+    looks = then + float(arguments[4]) if len(arguments) > 4 else None
     # The parent may have ended before the kernel was asked to tell.
     while os.getppid() == parent:
         time.sleep(max(0.0, due - time.monotonic()))
@@ -36,11 +38,21 @@ def main(arguments: list[str]) -> int:
         except OSError as exc:
             sys.stderr.write(f"system metrics cannot be written to {root} ({exc.strerror})")
             return 1
+        if looks is not None and at >= looks:
+            looks = None
+            _look(root)
         before, then = now, at
         if files.written > paces * BYTES_AT_A_PACE:
             paces, interval = paces + 1, 2 * interval
         due = after(due, at, interval)
     return 0
+
+
+def _look(root: Path) -> None:
+    """Start ``scan``. What keeps it from looking keeps the job from its last look too, which says so."""
+    silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    command = [sys.executable, "-W", "ignore", "-m", "container.train.profile.scan", str(root), str(os.getpid())]
+    os.posix_spawn(sys.executable, command, os.environ, file_actions=silent)
 
 
 def after(due: float, at: float, interval: float) -> float:

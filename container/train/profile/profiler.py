@@ -27,7 +27,7 @@ from container.train.paths import Paths
 from container.train.profile import scan, series, summary, timeline
 from container.train.profile.clock import Clock, NoClock, StepClock
 from container.train.profile.evaluation import REPORT, Evaluation
-from container.train.profile.monitoring import Monitoring, Scanning
+from container.train.profile.monitoring import Monitoring
 from container.train.profile.phases import Phases
 from container.train.profile.rule import Profile
 from container.train.profile.timings import Timings
@@ -86,9 +86,7 @@ class JobProfiler:
         h, self._console = hyperparameters, console
         self._folder, self._node, self._h = folder, node, h
         self._monitoring, self._evaluation = monitoring, Evaluation()
-        self.scanning = Scanning(folder, min(self._evaluation.intervals.values()))
-        for process in (monitoring, self.scanning):
-            _tell(process.start(), console)
+        _tell(monitoring.start(), console)
         self._trace = Trace(h.profile_steps, folder / "trace", console.warn) if h.profile_steps else None
         self._phases, self._epoch = Phases(), time.time()
         before = self._trace.before if self._trace else lambda _: None
@@ -102,8 +100,7 @@ class JobProfiler:
         return self._phases.enter(name)
 
     def close(self) -> None:
-        for process in (self._monitoring, self.scanning):
-            _tell(process.finish(), self._console)
+        _tell(self._monitoring.finish(), self._console)
         if self._trace is not None:
             self._trace.close()
         self._guarded(self._write)
@@ -163,9 +160,11 @@ def of_job(paths: Paths, hyperparameters: Hyperparameters, world: World, console
     folder, node = paths.output / "profile", node_of(paths)
     # Of an earlier start of the same job: its times would not fit.
     shutil.rmtree(folder, ignore_errors=True)
-    monitoring = Monitoring(folder, node, hyperparameters.profile_interval_ms)
+    interval = hyperparameters.profile_interval_ms
     if not world.first:
-        return HostProfiler(monitoring, console)
+        return HostProfiler(Monitoring(folder, node, interval), console)
+    # Not sooner than the first rule wants to look: a short job has no process more.
+    monitoring = Monitoring(folder, node, interval, look_after=min(Evaluation().intervals.values()))
     return JobProfiler(folder, node, hyperparameters, console, monitoring=monitoring)
 
 

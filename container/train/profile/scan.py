@@ -1,7 +1,7 @@
-"""python -m container.train.profile.scan ROOT SECONDS PARENT: profiler rules while a job runs, in ROOT/rules.json.
+"""python -m container.train.profile.scan ROOT PARENT: profiler rules while a job runs, in ROOT/rules.json.
 
-The first look comes after SECONDS; from then on each rule looks every ``scan_interval_us``, as AWS's do. A process of
-its own, at the lowest priority, ended by the kernel with the job, whose own last look replaces what stands there.
+Each rule looks now, and then every ``scan_interval_us``, as AWS's do. A process of its own, at the lowest priority,
+ended by the kernel with the monitor that started it, and so with the job, whose last look replaces what stands there.
 What a rule says is true of the job so far: a finding of its first minutes may be gone at its end.
 """
 
@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from container.common.errors import StorageError
+from container.train import storage
+from container.train.profile import rule, timings
 from container.train.profile.bond import end_with_parent
-
-if TYPE_CHECKING:  # numpy is not imported before there is something to look at
-    from container.train.profile.evaluation import Evaluation
-    from container.train.profile.rule import Profile
+from container.train.profile.evaluation import Evaluation
+from container.train.profile.rule import Profile
+from container.train.rules.board import dumps
 
 FILE = "rules.json"
 LOWEST_PRIORITY = 19
@@ -34,13 +35,9 @@ LEAST_STEPS = 10
 
 def main(arguments: list[str]) -> int:
     """The exit status: 0 when the parent has ended, 1 with a sentence on stderr when nothing can be written."""
-    root, first, parent = Path(arguments[0]), float(arguments[1]), int(arguments[2])
+    root, parent = Path(arguments[0]), int(arguments[1])
     end_with_parent()
     os.nice(LOWEST_PRIORITY)
-    time.sleep(first)
-    from container.common.errors import StorageError
-    from container.train.profile.evaluation import Evaluation
-
     scan = Scan(root, Evaluation())
     while os.getppid() == parent:
         try:
@@ -86,16 +83,11 @@ class Scan:
 
 def write(root: Path, evaluation: Evaluation) -> None:
     """Leave how the rules stand in ``root``. Raises StorageError."""
-    from container.train import storage
-    from container.train.rules.board import dumps
-
     storage.write_text(root / FILE, dumps([verdict.to_json() for verdict in evaluation.verdicts]))
 
 
 def _live(root: Path) -> Profile:
     """The profile so far; what a job last told of its time is some seconds old."""
-    from container.train.profile import rule, timings
-
     profile = rule.read(root)
     if profile.timings is None:
         return profile

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ import pytest
 
 from container.train.profile import scan
 from container.train.profile.evaluation import NAMES, Evaluation
-from container.train.profile.monitoring import Scanning
+from container.train.profile.monitoring import Monitoring
 from container.train.profile.phases import Phase
 from container.train.profile.scan import LEAST_SECONDS, PAUSES_FOR_A_LOOK, Scan
 from container.train.profile.timings import Timings
 from container.train.rules.findings import IN_PROGRESS, ISSUES, NO_ISSUES
 from tests.train.profile.systems import steps
-from tests.train.profile.test_monitor import runs, until
+from tests.train.profile.test_monitor import samples, until
 from tests.train.profile.test_profiler import Points, Training
 
 SLOW_DATA = steps([100.0] * 20, totals={"data": 1.8, "forward": 0.2})
@@ -132,29 +134,38 @@ def test_a_job_tells_of_its_time_while_it_runs(tmp_path: Path) -> None:
     assert seen[0]
 
 
-def test_rules_that_are_killed_do_not_stop_the_training(tmp_path: Path) -> None:
-    training = Training(tmp_path / "profile")
-
-    def kill(step: int) -> None:
-        pid = training.profiler.scanning.pid
-        if step == 0 and pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-    content = training.run(Points(20, kill), checkpoints=tmp_path)
-    assert content["steps"]["count"] == 20
-    assert "warning: the process that evaluates profiler rules ended before the job" in training.log.getvalue()
-    assert IN_PROGRESS not in {rule["RuleEvaluationStatus"] for rule in content["rules"].values()}
+def processes(folder: Path) -> list[int]:
+    """Those that look at ``folder``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"profile.scan\0{folder}\0" in (entry / "cmdline").read_text():
+                found.append(int(entry.name))
+    return found
 
 
-def test_the_process_looks_and_ends_with_the_job(tmp_path: Path) -> None:
+@pytest.fixture
+def monitoring(tmp_path: Path) -> Iterator[Monitoring]:
+    one = Monitoring(tmp_path, "algo-1", 100, look_after=0.0)
+    yield one
+    one.finish()
+
+
+def test_the_monitor_starts_the_process_that_looks_and_takes_it_along(monitoring: Monitoring, tmp_path: Path) -> None:
     SLOW_DATA.write(tmp_path)
-    scanning = Scanning(tmp_path, 0.0)
-    assert scanning.start() is None
-    try:
-        assert until((tmp_path / scan.FILE).exists)
-        assert told(tmp_path)["Dataloader"]["RuleEvaluationStatus"] == ISSUES
-    finally:
-        pid, trouble = scanning.pid, scanning.finish()
-    assert trouble is None
-    assert pid is not None and not runs(pid)
+    assert monitoring.start() is None
+    assert until((tmp_path / scan.FILE).exists)
+    assert told(tmp_path)["Dataloader"]["RuleEvaluationStatus"] == ISSUES
+    assert len(processes(tmp_path)) == 1
+    assert monitoring.finish() is None
+    assert until(lambda: not processes(tmp_path))
+
+
+def test_the_system_is_sampled_on_when_the_process_that_looks_is_gone(monitoring: Monitoring, tmp_path: Path) -> None:
+    monitoring.start()
+    assert until(lambda: bool(processes(tmp_path)))
+    os.kill(processes(tmp_path)[0], signal.SIGKILL)
+    assert until(lambda: not processes(tmp_path))
+    seen = samples(tmp_path)
+    assert until(lambda: samples(tmp_path) > seen + 1)
+    assert monitoring.finish() is None
