@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +150,13 @@ def mounts(request: Request, job: str) -> list[Mount]:
     return found
 
 
-def deliver_profile(request: Request, job: str, folder: Path) -> None:
-    """Copy the profile that a job has left under ``folder`` (its /opt/ml) to where AWS's profiler puts its own."""
+def deliver_profile(request: Request, job: str, folders: Sequence[Path]) -> None:
+    """Copy what the profilers of all hosts have left to where AWS's puts its own; of one path the first host's counts.
+
+    ``folders`` are the hosts' /opt/ml.
+    """
     output = request.get("ProfilerConfig", {}).get("S3OutputPath")
-    profile = folder / "output" / "data" / "profile"
-    if output and profile.is_dir():
-        shutil.copytree(profile, to_path(output) / job / "profiler-output", dirs_exist_ok=True)
+    for folder in reversed(folders if output else ()):
+        profile = folder / "output" / "data" / "profile"
+        if profile.is_dir():
+            shutil.copytree(profile, to_path(output) / job / "profiler-output", dirs_exist_ok=True)

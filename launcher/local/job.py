@@ -143,7 +143,7 @@ class _Job:
         self.record.move("Uploading", "Packing the model and the outputs")
         where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
         folders = list(self.folders.values())
-        debugger.deliver_profile(self.request, self.folder.name, folders[0])
+        debugger.deliver_profile(self.request, self.folder.name, folders)
         if ending not in (0, "stopped", "overtime"):
             # A failed job's output is kept for looking at; its model is not one.
             packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)

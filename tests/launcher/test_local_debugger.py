@@ -161,6 +161,21 @@ def test_another_run_is_a_folder_here(tmp_path: Path) -> None:
     assert found.parameters == {"other_trials": str(tmp_path)}
 
 
+def test_every_hosts_profile_is_delivered_and_the_leaders_summary_stands(tmp_path: Path) -> None:
+    hosts = [tmp_path / "algo-1", tmp_path / "algo-2"]
+    for host in hosts:
+        profile = host / "output/data/profile"
+        (profile / "system").mkdir(parents=True)
+        (profile / "system" / f"{host.name}.json").touch()
+        (profile / "summary.json").write_text(host.name)
+    debugger.deliver_profile({"ProfilerConfig": {"S3OutputPath": to_uri(tmp_path / "out")}}, "job", hosts)
+    delivered = tmp_path / "out/job/profiler-output"
+    assert {path.name for path in (delivered / "system").iterdir()} == {"algo-1.json", "algo-2.json"}
+    assert (delivered / "summary.json").read_text() == "algo-1"
+    debugger.deliver_profile({}, "other", hosts)
+    assert not (tmp_path / "out/other").exists()
+
+
 def test_the_profilers_rules_are_those_of_the_training_side() -> None:
     from container.train.profile.evaluation import NAMES
 
