@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,13 +65,12 @@ def command(
     door = where.open_for(name)
     # The first picture is asked about with all labels, which tells what folders may be called after.
     most = prediction.ALL_LABELS if accept == prediction.JSON else top_k
-    options = {"content_type": content_type, "accept": accept, "explain": explain}
-    first = prediction.predict(door, name, chosen[:1], top_k=most, **options)
-    rest = prediction.predict(door, name, chosen[1:], top_k=top_k, **options)
+    about = partial(prediction.predict, door, name, content_type=content_type, accept=accept, explain=explain)
+    answers = chain(about(chosen[:1], top_k=most), about(chosen[1:], top_k=top_k))
     labels: set[str] = set()
     shown: list[Answer] = []
     try:
-        for answer in chain(first, rest):
+        for answer in answers:
             if answer.content_type != prediction.JSON:
                 sys.stdout.buffer.write(answer.payload)
                 continue

@@ -19,6 +19,8 @@ from launcher.errors import ConfigError
 # Trials of a search unless told.
 JOBS = 10
 _OBJECTIVE = "validation:loss"
+# What a preset has its trainings watched by; a search's trials are not, unless a flag says so.
+_WATCHING = frozenset({"rules", "debug-hook", "debug-save-interval"})
 # What a name keeps of its stem when the moment takes the rest of 32 characters.
 _STEM = 12
 
@@ -101,7 +103,8 @@ def _training(
     """What all trials share: the preset's hyperparameters make way for ranges, a flag's do not."""
     _refuse_debugger(words.training)
     tuned = {range_.name for range_ in ranges}
-    static = {name: value for name, value in preset.hyperparameters.items() if name.replace("_", "-") not in tuned}
+    left_out = tuned | _WATCHING
+    static = {name: value for name, value in preset.hyperparameters.items() if name.replace("_", "-") not in left_out}
     name = words.training.name or fresh_name(preset.name or "tune", now, stem_length=_STEM)
     shared = replace(words.training, name=name)
     training = training_config(shared, preset.model_copy(update={"hyperparameters": static}), place).training

@@ -164,7 +164,8 @@ def _make(
     splits, warnings = assign(kept, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
     differing = sum(left_out.label != same.label for left_out, same in duplicates)
     if differing:
-        warnings.append(f"{differing} of the copies stand under another class than the file they are equal to.")
+        stand = "1 of the copies stands" if differing == 1 else f"{differing} of the copies stand"
+        warnings.append(f"{stand} under another class than the file it is equal to.")
     moments = {split: Moments() for split in splits}
     for split, members in splits.items():
         for sample in members:
