@@ -55,6 +55,7 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
 def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
     from launcher.aws.ledger import Ledger
     from launcher.cli.console import confirm, say
+    from launcher.errors import AwsError
     from launcher.verbs import clearing, listing
 
     if aws == bool(where.local):
@@ -76,11 +77,17 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
         for row in plan.going:
             say(f"  {row['kind']} {row['name']} ({row['status']})")
         confirm(f"Delete these {len(plan.going)} {place}, with all that was made for them?")
-    for gone, kept in clearing.clear(door, plan, ledger):
-        if gone:
-            click.echo(f"deleted {gone}")
-        if kept:
-            say(f"Kept: {kept}")
+    faults = 0
+    for each in clearing.clear(door, plan, ledger):
+        if each.gone:
+            click.echo(f"deleted {each.gone}")
+        if each.kept:
+            say(f"Kept {each.kept}: not made by `launch.py deploy` for this endpoint alone.")
+        if each.fault:
+            faults += 1
+            say(f"Not deleted: {each.fault}")
+    if faults:
+        raise AwsError(f"{faults} of {len(plan.going)} could not be deleted; the lines above say why.")
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:

@@ -43,18 +43,25 @@ def plan(rows: Sequence[Row]) -> Plan:
     return made
 
 
-def clear(
-    door: Door, made: Plan, ledger: Ledger, *, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[tuple[str, str]]:
-    """Delete what is to go, one by one; what came of each: what is gone (or ""), what was kept (or "")."""
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one row: what is gone, what of it was kept, and why nothing of it could go; "" where nothing."""
+
+    gone: str = ""
+    kept: str = ""
+    fault: str = ""
+
+
+def clear(door: Door, made: Plan, ledger: Ledger, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Outcome]:
+    """Delete what is to go, endpoints first, for they cost most; a fault of one stops none of the others."""
     for row in made.gone:
         # Of this machine nothing is recorded, and nothing there is gone.
         ledger.note("deleted", row["kind"], row["name"], door.region)
-    for row in made.going:
+    for row in sorted(made.going, key=lambda row: row["kind"] != "endpoint"):
         yield _delete(door, row, sleep)
 
 
-def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> tuple[str, str]:
+def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:
     kind, name, client = row["kind"], row["name"], door.sagemaker
     calls: dict[str, Callable[[], object]] = {
         "training job": lambda: client.delete_training_job(TrainingJobName=name),
@@ -64,17 +71,18 @@ def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> tuple[str, 
     try:
         if kind == "endpoint":
             deletion = endpoints.delete(door, name, sleep=sleep)
-            return ", ".join(deletion.gone), ", ".join(deletion.kept)
+            return Outcome(", ".join(deletion.gone), ", ".join(deletion.kept))
         if kind == "tuning job":
             trials = tuning.delete(door, name)
-            return f"tuning job {name} and its {len(trials)} trials", ""
+            return Outcome(f"tuning job {name} and its {len(trials)} trials")
         calls[kind]()
     except NotFound:
-        return f"{kind} {name} (it was gone already)", ""
+        return Outcome(f"{kind} {name} (it was gone already)")
     except LauncherError as exc:
-        return "", str(exc)
+        return Outcome(fault=str(exc))
     except ClientError as exc:
         if is_missing(exc):
-            return f"{kind} {name} (it was gone already)", ""
-        raise
-    return f"{kind} {name}", ""
+            return Outcome(f"{kind} {name} (it was gone already)")
+        error = exc.response["Error"]
+        return Outcome(fault=f"{kind} {name}: {exc.operation_name} was refused ({error['Code']}): {error['Message']}")
+    return Outcome(f"{kind} {name}")

@@ -125,7 +125,7 @@ def test_models_are_shown_once_their_endpoint_is_gone(account: Account, ledger: 
     assert (row["kind"], row["status"]) == ("model", "there")
 
 
-def test_all_is_deleted_but_what_trains_and_nothing_that_was_not_started_here(account: Account, ledger: Ledger) -> None:
+def test_all_goes_but_what_trains_endpoints_first_and_a_refusal_stops_nothing(account: Account, ledger: Ledger) -> None:
     record(ledger, "training job/old", "training job/job", "endpoint/bees", "model/left", "training job/lost")
     rows = [
         {"kind": "training job", "name": "old", "status": "Completed"},
@@ -136,14 +136,15 @@ def test_all_is_deleted_but_what_trains_and_nothing_that_was_not_started_here(ac
     ]
     plan = clearing.plan(rows)
     assert [row["name"] for row in plan.running] == ["job"]
-    account.sagemaker.add_response("delete_training_job", {}, {"TrainingJobName": "old"})
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
     account.missing("describe_endpoint_config")
     account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []})
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     account.missing("delete_endpoint_config")
     account.missing("describe_endpoint")
+    account.sagemaker.add_client_error("delete_training_job", "AccessDeniedException", "not authorized")
     account.sagemaker.add_response("delete_model", {}, {"ModelName": "left"})
     done = list(clearing.clear(account.door, plan, ledger, sleep=lambda _: None))
-    assert [gone for gone, _ in done] == ["training job old", "endpoint bees", "model left"]
-    assert there(ledger) == [("training job", "job")]
+    assert [each.gone for each in done] == ["endpoint bees", "", "model left"]
+    assert done[1].fault == "training job old: DeleteTrainingJob was refused (AccessDeniedException): not authorized"
+    assert there(ledger) == [("training job", "old"), ("training job", "job")]

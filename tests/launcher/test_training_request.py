@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from container.common.metrics import metric_definitions
 from launcher import requests
+from launcher.aws.objects import Objects
 from launcher.config import Training, Tuning, training_config, tuning_config
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset
 from launcher.config.ranges import read_range
 from launcher.config.tuning_words import TuneWords
 from launcher.config.words import Place, TrainWords
-from launcher.errors import ConfigError
+from launcher.errors import ConfigError, NotFound
+from launcher.verbs.sizing import input_mode
 from tests.launcher import sdk
 from tests.launcher.test_requests import check, in_aws
 
@@ -153,3 +159,44 @@ def test_spot_trials_keep_checkpoints_to_go_on_from_and_no_warm_pool() -> None:
     assert str(search(spot=True).checkpoints).startswith("s3://b/o/tune-")
     with pytest.raises(ConfigError, match="leave out --keep-alive"):
         search(keep_alive=60)
+
+
+def sized(training: Training, *sizes: int | str) -> tuple[str, str]:
+    """The mode for channels of these sizes in bytes, or of these errors."""
+    told = iter(sizes)
+
+    def measure(_uri: str, _enough: int) -> int:
+        size = next(told)
+        if isinstance(size, str):
+            raise ClientError({"Error": {"Code": size, "Message": "x"}}, "ListObjectsV2")
+        return size
+
+    door: Any = SimpleNamespace(measure=measure)
+    return input_mode(door, training)
+
+
+def test_data_are_copied_while_they_are_small_and_streamed_when_large_for_the_disk() -> None:
+    assert sized(in_aws(), 5_000_000, 1_000_000) == ("File", "the data are 0.006 GB")
+    assert sized(in_aws(), 10**10, 8 * 10**9) == ("FastFile", "the data are 18 GB or more, for disks of 30 GB")
+    assert sized(in_aws(volume_gb=500), 10**10, 8 * 10**9)[0] == "File"
+    assert sized(in_aws(volume_gb=500), 6 * 10**10)[0] == "FastFile"
+    mode, why = sized(in_aws(), "AccessDenied")
+    assert mode == "File" and "s3://b/train is unknown (AccessDenied)" in why
+
+
+def test_channels_that_hold_nothing_are_refused_before_a_machine_is_paid_for() -> None:
+    for sizes in ((1, 0), (1, "NoSuchBucket")):
+        with pytest.raises(NotFound, match=r"nothing at s3://b/val; upload .*`launch\.py data push FOLDER s3://b/val`"):
+            sized(in_aws(), *sizes)
+
+
+def test_what_lies_under_a_prefix_is_counted_as_far_as_is_asked() -> None:
+    client: Any = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
+    with Stubber(client) as stub:
+        page = {"Contents": [{"Key": "dogs/1", "Size": 3}], "IsTruncated": True, "NextContinuationToken": "n"}
+        stub.add_response("list_objects_v2", page, {"Bucket": "b", "Prefix": "dogs"})
+        stub.add_response("list_objects_v2", {"Contents": [{"Key": "dogs/2", "Size": 4}]}, None)
+        assert Objects(lambda: client).measure("s3://b/dogs", 100) == 7
+        stub.add_response("list_objects_v2", page, None)
+        assert Objects(lambda: client).measure("s3://b/dogs", 2) == 3
+        stub.assert_no_pending_responses()

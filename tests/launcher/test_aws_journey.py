@@ -1,0 +1,91 @@
+"""From a folder of pictures to an endpoint and back to nothing: every verb as a person calls it, in moto's account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+
+from launcher.cli.root import root
+from tests.account import ACCOUNT, REGION, account
+
+Launch = Callable[..., Result]
+WORDS = ("--role", f"arn:aws:iam::{ACCOUNT}:role/sage", "--image", f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/byoc:1")
+DATA = ("--data", "s3://pictures/dogs", "--output", "s3://pictures/out")
+MACHINE = ("--instance-type", "ml.g5.xlarge")
+
+
+@pytest.fixture
+def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
+    """Run a command line in an account that has a bucket and nothing else."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "BYOC_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    with account() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        # Moto's accounts are the process's, and another test's may have been here.
+        urlopen(Request(variables["AWS_ENDPOINT_URL"] + "/moto-api/reset", method="POST")).close()
+        boto3.client("s3", region_name=REGION).create_bucket(  # type: ignore[call-overload]
+            Bucket="pictures", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        monkeypatch.setenv("BYOC_STATE", str(tmp_path / "state"))
+        yield lambda *words: CliRunner().invoke(root, list(words))
+
+
+def good(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def statuses(launch: Launch) -> list[tuple[str, str, str]]:
+    rows = json.loads(launch("status", "--aws", "--json").stdout)
+    return [(row["kind"], row["name"], row["status"]) for row in rows]
+
+
+def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_path: Path) -> None:
+    picture = tmp_path / "dogs" / "pug" / "1.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"a pug")
+
+    missing = launch("train", *DATA, *WORDS, *MACHINE, "--name", "dogs")
+    assert missing.exit_code == 3 and "data push FOLDER s3://pictures/dogs" in missing.output
+
+    assert "s3://pictures/dogs/" in good(launch("data", "push", str(tmp_path / "dogs"), "s3://pictures/dogs"))
+    said = good(launch("train", *DATA, *WORDS, *MACHINE, "--name", "dogs", "--spot", "--tag", "team=hands"))
+    assert "Input mode File: the data are 5e-09 GB" in said
+    assert "Cost: at most $33.79, 1 × ml.g5.xlarge for 24 h 0 min" in said
+    assert "model s3://pictures/out/dogs/output/model.tar.gz" in said
+    job = boto3.client("sagemaker", region_name=REGION).describe_training_job(TrainingJobName="dogs")
+    assert job["EnableManagedSpotTraining"] and job["StoppingCondition"]["MaxWaitTimeInSeconds"] == 2 * 86_400
+    assert job["CheckpointConfig"]["S3Uri"] == "s3://pictures/out/dogs/checkpoints"
+
+    said = good(launch("deploy", "--job", "dogs", "--name", "pugs", *WORDS, "--instance-type", "ml.m5.large"))
+    assert "Cost: $2.76 a day until it is deleted" in said and "eu-west-1 has prices of its own" in said
+    assert statuses(launch) == [("endpoint", "pugs", "InService"), ("training job", "dogs", "Completed")]
+    assert f"There is more in {REGION}" in good(launch("status"))
+
+    assert launch("delete", "--all").exit_code == 2
+    assert "say so with --yes" in launch("delete", "--all", "--aws").output
+    cleared = launch("delete", "--all", "--aws", "--yes")
+    assert "deleted endpoint pugs, endpoint configuration pugs, model pugs" in cleared.output
+    client = boto3.client("sagemaker", region_name=REGION)
+    assert not client.list_endpoints()["Endpoints"] and not client.list_models()["Models"]
+    assert not client.list_endpoint_configs()["EndpointConfigs"]
+    # Moto deletes no training job; that it refused is said, and the job is still known.
+    assert cleared.exit_code == 8 and "Not deleted: training job dogs" in cleared.output
+    assert statuses(launch) == [("training job", "dogs", "Completed")]
+
+
+def test_what_only_aws_heeds_is_told_here_and_an_update_is_refused(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    dry = launch("train", "--local", "--data", str(tmp_path / "photos"), "--spot", "--kms-key", "k", "--tag", "a=b",
+                 "--input-mode", "fastfile", "--dry-run")  # fmt: skip
+    assert "Only AWS heeds --kms-key, --tag, --spot, --input-mode; this is run on this machine." in dry.output
+    assert "EnableManagedSpotTraining" not in dry.output
+    refused = launch("deploy", "--local", "--model", str(tmp_path / "photos"), "--endpoint", "bees")
+    assert refused.exit_code == 2 and "--endpoint and --variant are AWS's" in refused.output
