@@ -65,6 +65,9 @@ def endpoint_aws_options(function: F) -> F:
                      help="AWS: a CloudWatch alarm that takes an update back; repeatable."),
         click.option("--variant", "variants", multiple=True, callback=pairs, metavar="NAME=MODEL:WEIGHT",
                      help="AWS: a model that takes its share of the requests, in place of --model; repeatable."),
+        click.option("--multi-model", metavar="S3-PREFIX",
+                     help="AWS: serve all model.tar.gz files under a prefix, each loaded when it is asked for "
+                     "(`predict --target-model`)."),
         click.option("--serverless", metavar="MEMORY:CONCURRENCY",
                      help="AWS: no instances; MB of memory (1024 to 6144) and how many requests at once."),
         click.option("--autoscale", metavar="MIN:MAX[:TARGET]",

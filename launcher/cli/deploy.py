@@ -44,6 +44,7 @@ def command(
     preset: str | None,
     update: str | None,
     variants: dict[str, str],
+    multi_model: str | None,
     no_wait: bool,
     dry_run: bool,
     as_json: bool,
@@ -65,15 +66,20 @@ def command(
     from launcher.errors import ConfigError
     from launcher.verbs import training, tuning
 
-    if [job, from_tuning, model].count(None) + (not variants) != 3:
-        raise click.UsageError("Give one of --job JOB, --from-tuning SEARCH, --model PATH and --variant NAME=MODEL.")
+    if [job, from_tuning, model, multi_model, variants or None].count(None) != 4:
+        raise click.UsageError(
+            "Give one of --job JOB, --from-tuning SEARCH, --model PATH, --variant NAME=MODEL and --multi-model PREFIX."
+        )
     if update and name:
         raise click.UsageError("--endpoint names the endpoint to update, and --name one to make; give one of them.")
     where = where.at(job or from_tuning)
     hosting = hosting_words(words)
     where.remark(instance_type=words["instance_type"], **idle(hosting))
-    if where.local and (update or variants):
-        raise ConfigError("--endpoint and --variant are AWS's; here give --name, and delete the former endpoint first.")
+    if where.local and (update or variants or multi_model):
+        raise ConfigError(
+            "--endpoint, --variant and --multi-model are AWS's; here an endpoint is one model's: give --name and "
+            "--model, and delete a former endpoint of that name first."
+        )
     source = job or from_tuning
     if from_tuning:
         model = tuning.artifact(where.open_for(from_tuning), from_tuning)
@@ -84,7 +90,8 @@ def command(
         _check_model(where, model)
     config = endpoint_config(
         DeployWords(name=update or name or (endpoint_name(source) if source else fresh_name("endpoint")),
-                    model_data=model or "", variants=variants, hosting=hosting, update=_is_there(where, update),
+                    model_data=model or multi_model or "", multi_model=multi_model is not None, variants=variants,
+                    hosting=hosting, update=_is_there(where, update),
                     **words),
         load_preset(preset) if preset else Preset(),
         where.place(),

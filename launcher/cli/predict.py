@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--content-type", help="What the files are.  [default: by suffix]")
 @click.option("--accept", default="application/json", show_default=True,
               help="application/jsonlines, text/csv and application/x-npy are printed as they come.")  # fmt: skip
+@click.option("--target-model", metavar="FILE", help="AWS: of a multi-model endpoint, the model.tar.gz to ask.")
+@click.option("--variant", metavar="NAME", help="AWS: of several variants, the one to ask.")
 @click.option("--explain", type=click.Choice(EXPLANATIONS), metavar="[gradcam|occlusion]",
               help="Write FILE.explain.png, a heat map of what decided.")  # fmt: skip
 @click.option("--explain-to", type=click.Path(file_okay=False, path_type=Path), default=".", help="Its folder.")
@@ -39,6 +41,8 @@ def command(
     top_k: int,
     content_type: str | None,
     accept: str,
+    target_model: str | None,
+    variant: str | None,
     explain: str | None,
     explain_to: Path,
     sheet: Path | None,
@@ -65,7 +69,10 @@ def command(
     door = where.open_for(name)
     # The first picture is asked about with all labels, which tells what folders may be called after.
     most = prediction.ALL_LABELS if accept == prediction.JSON else top_k
-    about = partial(prediction.predict, door, name, content_type=content_type, accept=accept, explain=explain)
+    target = {key: word for key, word in (("TargetModel", target_model), ("TargetVariant", variant)) if word}
+    about = partial(
+        prediction.predict, door, name, content_type=content_type, accept=accept, explain=explain, target=target
+    )
     answers = chain(about(chosen[:1], top_k=most), about(chosen[1:], top_k=top_k))
     labels: set[str] = set()
     shown: list[Answer] = []

@@ -31,6 +31,8 @@ class Endpoint(Frozen):
     instance_count: Annotated[int, Field(ge=1)] = 1
     startup_timeout: Annotated[int, Field(ge=60, le=3600)] = 600
     environment: dict[str, str] = Field(default_factory=dict)
+    # ``model_data`` is a prefix of many models, each loaded when it is asked.
+    multi_model: bool = False
     # Instead of one model: several, each with its share.
     variants: tuple[Variant, ...] = ()
     hosting: Hosting = Hosting()
@@ -45,6 +47,8 @@ class Endpoint(Frozen):
             raise ValueError("each --variant has a name of its own, and none twice")
         if self.hosting.serverless and len(self.variants) > 1:
             raise ValueError("a serverless endpoint has one model; leave out --serverless or --variant")
+        if self.multi_model and (self.variants or self.hosting.serverless):
+            raise ValueError("--multi-model is one variant on instances; leave out --variant and --serverless")
         for name in self.model_names:
             checked_name(name)
         return self

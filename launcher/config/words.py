@@ -86,6 +86,7 @@ class DeployWords:
     instance_count: int | None = None
     startup_timeout: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    multi_model: bool = False
     # What only AWS heeds: NAME=MODEL:WEIGHT, and the words of launcher.config.hosting_words.
     variants: Mapping[str, str] = field(default_factory=dict)
     hosting: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +149,7 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: da
         "role": role,
         "model_data": model,
         "variants": served,
+        "multi_model": words.multi_model,
         "instance_type": instance_type,
         "environment": {**part.environment, **words.environment},
         "revision": fresh_name(words.name, now) if words.update else "",

@@ -40,6 +40,10 @@ class LocalRuntime:
                 f"Endpoint {name} is {record['EndpointStatus']}, not InService.",
                 code="ValidationError",
             )
+        for member in ("TargetModel", "TargetVariant"):
+            if member in request:
+                refuse(operation, f"{member} chooses among several, and a local endpoint has one model.",
+                       code="ValidationError")  # fmt: skip
         body = request.get("Body", b"")
         data = body if isinstance(body, (bytes, bytearray)) else body.read()
         if len(data) > MAX_BODY_BYTES:

@@ -22,7 +22,7 @@ def create_models(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _create_model(endpoint: Endpoint, name: str, variant: Variant) -> dict[str, Any]:
-    container: dict[str, Any] = {"Image": endpoint.image, **_data(variant.model_data)}
+    container: dict[str, Any] = {"Image": endpoint.image, **_data(variant.model_data, many=endpoint.multi_model)}
     if endpoint.environment:
         container["Environment"] = dict(endpoint.environment)
     return {
@@ -38,8 +38,10 @@ def _tags(endpoint: Endpoint) -> list[dict[str, str]]:
     return tags(endpoint.hosting, **{OWNER_TAG: endpoint.name})
 
 
-def _data(uri: str) -> dict[str, Any]:
-    """A packed model by its address, an unpacked one as the prefix it is."""
+def _data(uri: str, *, many: bool) -> dict[str, Any]:
+    """A packed model by its address, an unpacked one as the prefix it is; many packed ones by theirs."""
+    if many:
+        return {"Mode": "MultiModel", "ModelDataUrl": uri.rstrip("/") + "/"}
     if uri.endswith((".tar.gz", ".tgz")):
         return {"ModelDataUrl": uri}
     source = {"S3Uri": uri.rstrip("/") + "/", "S3DataType": "S3Prefix", "CompressionType": "None"}

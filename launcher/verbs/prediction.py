@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,16 @@ def predict(
     accept: str = JSON,
     top_k: int | None = None,
     explain: str | None = None,
+    target: Mapping[str, str] | None = None,
 ) -> Iterator[Answer]:
-    """Ask about each file in turn. Raises PredictionError in the server's own words."""
+    """Ask about each file in turn; ``target`` is the model or the variant of an endpoint that has several.
+
+    Raises PredictionError in the server's own words.
+    """
     for file in files:
         sent = content_type or content_type_of(file)
         reply = ask(door, name, file.read_bytes(), what=str(file), content_type=sent, accept=accept, top_k=top_k,
-                    explain=explain)  # fmt: skip
+                    explain=explain, target=target)  # fmt: skip
         yield Answer(file, reply.content_type, reply.payload, reply.predictions)
 
 
@@ -100,6 +104,7 @@ def ask(
     accept: str = JSON,
     top_k: int | None = None,
     explain: str | None = None,
+    target: Mapping[str, str] | None = None,
 ) -> Reply:
     """One request; ``what`` names the body in an error. Raises PredictionError in the server's own words."""
     options = {"top_k": top_k, "explain": explain}
@@ -108,6 +113,7 @@ def ask(
         answer = door.runtime.invoke_endpoint(
             EndpointName=name,
             Body=body,
+            **(target or {}),
             ContentType=content_type,
             Accept=accept,
             **({"CustomAttributes": attributes} if attributes else {}),

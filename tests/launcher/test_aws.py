@@ -257,6 +257,20 @@ def test_predictions_come_from_invoke_endpoint(account: Account, tmp_path: Path)
     assert answer.predictions[0]["label"] == "bee"
 
 
+def test_one_of_several_models_is_asked_for_by_its_name(account: Account, tmp_path: Path) -> None:
+    picture = tmp_path / "bee.jpg"
+    picture.write_bytes(b"jpeg")
+    payload = b'{"predictions": []}'
+    account.runtime.add_response(
+        "invoke_endpoint",
+        {"Body": StreamingBody(io.BytesIO(payload), len(payload)), "ContentType": "application/json"},  # type: ignore[arg-type]
+        {"EndpointName": "bees", "Body": ANY, "ContentType": "image/jpeg", "Accept": "application/json",
+         "TargetModel": "a.tar.gz", "TargetVariant": "new"},
+    )  # fmt: skip
+    target = {"TargetModel": "a.tar.gz", "TargetVariant": "new"}
+    assert list(prediction.predict(account.door, "bees", [picture], target=target))
+
+
 def test_a_folders_pictures_are_all_that_the_endpoint_takes(tmp_path: Path) -> None:
     for name in ("a.GIF", "b.jpg", "deep/c.tiff", "d.npy", "e.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -88,4 +88,4 @@ def test_what_only_aws_heeds_is_told_here_and_an_update_is_refused(launch: Launc
     assert "Only AWS heeds --kms-key, --tag, --spot, --input-mode; this is run on this machine." in dry.output
     assert "EnableManagedSpotTraining" not in dry.output
     refused = launch("deploy", "--local", "--model", str(tmp_path / "photos"), "--endpoint", "bees")
-    assert refused.exit_code == 2 and "--endpoint and --variant are AWS's" in refused.output
+    assert refused.exit_code == 2 and "--endpoint, --variant and --multi-model are AWS's" in refused.output

@@ -176,7 +176,7 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         (
             ["deploy", "--local"],
             2,
-            "Give one of --job JOB, --from-tuning SEARCH, --model PATH and --variant NAME=MODEL.",
+            "Give one of --job JOB, --from-tuning SEARCH, --model PATH, --variant NAME=MODEL and --multi-model PREFIX.",
         ),
         (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
         (["deploy", "--local", "--model", "launch.py"], 9, "launch.py is no tar archive; give a model.tar.gz"),

@@ -108,6 +108,32 @@ def test_the_requests_are_ones_that_sagemaker_takes(hosting: dict[str, Any], mod
     check("UpdateEndpoint", requests.update_endpoint(endpoint))
 
 
+def test_a_prefix_of_many_models_is_asked_for_as_awss_own_sdk_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from sagemaker.multidatamodel import MultiDataModel
+
+    sdk.quiet(monkeypatch, tmp_path)
+    catcher, many = sdk.Catcher(), bees({}, model_data="s3://b/models", multi_model=True)
+    theirs = MultiDataModel(
+        name=many.name, model_data_prefix="s3://b/models/", image_uri=many.image, role=many.role,
+        env=dict(many.environment), sagemaker_session=sdk.session(catcher),
+    )  # fmt: skip
+    theirs.deploy(
+        initial_instance_count=1, instance_type=many.instance_type, endpoint_name=many.name, wait=False,
+        container_startup_health_check_timeout=many.startup_timeout, tags=requests.create_endpoint(many)["Tags"],
+    )  # fmt: skip
+    (model,) = requests.create_models(many)
+    check("CreateModel", model)
+    assert model == catcher.caught["create_model"]
+    config = requests.create_endpoint_config(many)
+    (ours,), (variant,) = config["ProductionVariants"], catcher.caught["create_endpoint_config"]["ProductionVariants"]
+    # The SDK does not pass the time-out on.
+    assert ours.pop("ContainerStartupHealthCheckTimeoutInSeconds") == many.startup_timeout
+    assert config == catcher.caught["create_endpoint_config"] and ours == variant
+    assert requests.create_endpoint(many) == catcher.caught["create_endpoint"]
+
+
 def test_variants_share_an_endpoint_by_their_weights() -> None:
     shares = (Variant(name="old", model_data="s3://b/1.tar.gz", weight=9), Variant(name="new", model_data="s3://b/2/"))
     endpoint = bees({}, variants=shares)
@@ -182,6 +208,7 @@ def test_a_version_has_a_name_of_its_own_that_tells_whose_it_is() -> None:
         ({"hosting": {"capture": 5, "capture_to": "there"}}, "--capture-to s3://"),
         ({"variants": {"a": "model.tar.gz"}}, "not of the form NAME=s3://MODEL"),
         ({"variants": {"a_b": "s3://m"}}, "--variant a_b: a name is"),
+        ({"multi_model": True, "hosting": {"serverless": "2048:5"}}, "leave out --variant and --serverless"),
         ({"variants": {"a": "s3://m", "b": "s3://n"}, "hosting": {"serverless": "2048:5"}}, "has one model"),
     ],
 )
