@@ -41,4 +41,8 @@ lock: .venv-dev/.made
 
 # make clean   remove what was made here: environments, caches, local jobs with their models
 clean:
-	rm -rf .venv .venv-dev .cache .sagemaker demo-data .mypy_cache .ruff_cache .pytest_cache
+	@if [ -s .sagemaker/resources.jsonl ]; then \
+	  echo "Kept .sagemaker/resources.jsonl, which knows what was started in AWS (launch.py status --aws)." >&2; \
+	  find .sagemaker -mindepth 1 -maxdepth 1 ! -name resources.jsonl -exec rm -rf {} +; \
+	else rm -rf .sagemaker; fi
+	rm -rf .venv .venv-dev .cache demo-data .mypy_cache .ruff_cache .pytest_cache
