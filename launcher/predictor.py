@@ -67,7 +67,8 @@ class Predictor:
     """An endpoint by its name.
 
     It is looked for on this machine first (in the folder ``state``, else BYOC_STATE, else .sagemaker) unless a
-    ``region`` or ``profile`` says AWS; ``local`` looks there alone. A ``door`` is used as it is.
+    ``region`` or ``profile`` says AWS; ``local`` looks there alone. A ``door`` is used as it is. ``target_model`` and
+    ``variant`` say which of an endpoint's models or variants is asked, where it has several.
     """
 
     def __init__(
@@ -78,12 +79,17 @@ class Predictor:
         state: Path | str | None = None,
         region: str | None = None,
         profile: str | None = None,
+        target_model: str | None = None,
+        variant: str | None = None,
         door: Door | None = None,
     ) -> None:
         place = Path(state or os.environ.get(STATE_VARIABLE) or ".sagemaker")
         words = DoorWords(local="auto" if local else None, state=place, region=region, profile=profile)
         self.name = name
         self._door = door or words.open_for(name)
+        self._target = {
+            key: word for key, word in (("TargetModel", target_model), ("TargetVariant", variant)) if word
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Predictor('{self.name}', {self._door.kind})"
@@ -114,7 +120,7 @@ class Predictor:
         return self._ask("the array", _npy(pictures), "application/x-npy", top_k=top_k, explain=explain)
 
     def _ask(self, what: str, body: bytes, content_type: str, **options: Any) -> list[Prediction]:
-        reply = ask(self._door, self.name, body, what=what, content_type=content_type, **options)
+        reply = ask(self._door, self.name, body, what=what, content_type=content_type, target=self._target, **options)
         if not reply.predictions:
             raise PredictionError(
                 f"Endpoint {self.name} answered {reply.content_type or 'nothing'} without predictions; is it one of "

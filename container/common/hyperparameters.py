@@ -136,6 +136,13 @@ class Hyperparameters:
     class_weights: str | dict[str, float] = _spec(
         "none", weights_by_class, "Weights of the classes in the loss.", "data", "none | balanced | JSON"
     )
+    ordered_classes: bool = _spec(
+        False,
+        boolean,
+        "The classes' names are numbers, such as counts: mean absolute and root mean squared error are told too.",
+        "data",
+        "true | false",
+    )
     validation_fraction: float = _spec(
         0.15,
         real(0.01, 0.5),

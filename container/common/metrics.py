@@ -7,6 +7,8 @@ is kept, and the test split's:
     validation:loss=0.3977 validation:accuracy=0.8904 validation:f1=0.8711
     test:loss=0.4010 test:accuracy=0.8930 test:f1=0.8842
 
+Where the classes are ordered numbers, mae and rmse of validation and test stand at their lines' ends.
+
 SageMaker reads values out of the log by regex (``AlgorithmSpecification.MetricDefinitions``) and takes the
 last of a metric for the job's own: what it, and a tuning job, judges by is thus the exported model.
 
@@ -36,8 +38,10 @@ EPOCH_METRICS: tuple[str, ...] = (
 )
 # Of the epoch that is kept, once more.
 KEPT_METRICS: tuple[str, ...] = ("validation:loss", "validation:accuracy", "validation:f1")
-TEST_METRICS: tuple[str, ...] = ("test:loss", "test:accuracy", "test:f1")
-METRICS: tuple[str, ...] = EPOCH_METRICS + TEST_METRICS
+# With ordered-classes alone: how far off predictions are, in the unit of the classes' names.
+ORDERED_METRICS: tuple[str, ...] = ("validation:mae", "validation:rmse")
+TEST_METRICS: tuple[str, ...] = ("test:loss", "test:accuracy", "test:f1", "test:mae", "test:rmse")
+METRICS: tuple[str, ...] = EPOCH_METRICS + ORDERED_METRICS + TEST_METRICS
 
 # Lines that carry metrics start so; everything else in a log is prose.
 _LINE = re.compile(r"^(?:epoch=|validation:loss=|test:loss=)")

@@ -21,9 +21,9 @@ from container.common.channels import TEST, TRAIN, VALIDATION
 from container.common.errors import HyperparameterError, StorageError, first_line
 from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD, Geometry
-from container.common.metrics import KEPT_METRICS
+from container.common.metrics import KEPT_METRICS, ORDERED_METRICS
 from container.network import Design, Network, Normalize
-from container.train import autocast, data, hook, optim, outputs, preparation, storage, tensorboard
+from container.train import autocast, data, hook, optim, ordered, outputs, preparation, storage, tensorboard
 from container.train.augment import Augmenter
 from container.train.cache import Cache, key_of
 from container.train.checkpoint import Checkpoints, TrainingState
@@ -97,9 +97,7 @@ def _run(  # noqa: PLR0917
     _check(h, console)
     h = _settle(h, world, console)
 
-    dataset = data.find(paths.data, h)
-    for warning in dataset.warnings:
-        console.warn(warning)
+    dataset, values = _dataset(paths, h, console)
     # The network first: what is wrong with it should not be told after an hour of decoding.
     network, design = _network(h, len(dataset.classes), paths, console)
     freeze = Freeze(network, h.freeze, freeze_statistics=_frozen_statistics(h))
@@ -148,6 +146,7 @@ def _run(  # noqa: PLR0917
         watcher=watcher,
         profiler=profiler,
         scalars=tensorboard.of_job(paths, h, world, console),
+        values=values,
     )
     try:
         with profiler.phase("train"):
@@ -168,7 +167,7 @@ def _run(  # noqa: PLR0917
     leave()
     if not world.first:
         return
-    metrics = _final_metrics(state, results, console)
+    metrics = _final_metrics(state, results, values, console)
     # Before the export, which may fail: an hour's figures should not be lost with it.
     found = _outputs(paths, h, dataset.classes, images, state, results, metrics)
     with profiler.phase("export"):
@@ -186,6 +185,14 @@ def _run(  # noqa: PLR0917
     outputs.write_json(paths.metrics, found | outputs.of_export(manifest, time.monotonic() - started))
     watcher.conclude()
     console.say(f"done in {time.monotonic() - started:.1f} s: the model is in {paths.model}")
+
+
+def _dataset(paths: Paths, h: Hyperparameters, console: Console) -> tuple[data.Dataset, ordered.Values | None]:
+    """The files and their classes, and what the classes stand for when they are ordered."""
+    dataset = data.find(paths.data, h)
+    for warning in dataset.warnings:
+        console.warn(warning)
+    return dataset, ordered.values_of(dataset.classes) if h.ordered_classes else None
 
 
 def _check(h: Hyperparameters, console: Console) -> None:
@@ -328,15 +335,18 @@ def _identity(  # noqa: PLR0917
     }
 
 
-def _final_metrics(state: TrainingState, results: Mapping[str, Evaluation], console: Console) -> dict[str, float]:
+def _final_metrics(
+    state: TrainingState, results: Mapping[str, Evaluation], values: ordered.Values | None, console: Console
+) -> dict[str, float]:
     """The kept epoch's metrics and the test split's, printed once more: a tuner takes the last value of a metric."""
     metrics: dict[str, float] = dict(state.history[state.best_epoch])
     del metrics["images_per_second"]
     console.say(f"best epoch: {state.best_epoch + 1}, validation accuracy {results[VALIDATION].accuracy:.4f}")
-    console.metrics({name: metrics[name] for name in KEPT_METRICS})
+    console.metrics({name: metrics[name] for name in (*KEPT_METRICS, *ORDERED_METRICS) if name in metrics})
     if TEST in results:
         test = results[TEST]
         line = {"test:loss": test.loss, "test:accuracy": test.accuracy, "test:f1": test.f1}
+        line |= ordered.errors(TEST, test, values)
         console.metrics(line)
         metrics.update(line)
     return metrics

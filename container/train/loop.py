@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from container.common.channels import VALIDATION
 from container.common.errors import ContainerError, HyperparameterError
 from container.common.hyperparameters import Hyperparameters
-from container.train import optim
+from container.train import optim, ordered
 from container.train.augment import generator_for
 from container.train.checkpoint import Checkpoints, TrainingState
 from container.train.console import Console, Meter
@@ -54,6 +55,8 @@ class Surroundings:
     watcher: Watcher
     profiler: Profiler
     scalars: Scalars = field(default_factory=NoScalars)
+    # What ordered classes stand for; None where they have no order.
+    values: ordered.Values | None = None
 
 
 def fit(
@@ -249,6 +252,7 @@ def _close_epoch(module: nn.Module, state: TrainingState, result: Evaluation, ar
         "validation:accuracy": result.accuracy,
         "validation:f1": result.f1,
         "images_per_second": images / max(seconds, 1e-9),
+        **ordered.errors(VALIDATION, result, around.values),
     }
     if not (math.isfinite(loss) and math.isfinite(result.loss)):
         raise ContainerError(

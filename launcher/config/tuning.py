@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from container.common import metrics
+from container.common import hyperparameters, metrics
 from container.common.names import did_you_mean
 from launcher.config.frozen import Frozen
 from launcher.config.ranges import Choices, Numbers, Range
@@ -88,6 +88,14 @@ class Tuning(Frozen):
                 f"{self.objective} is no objective: the test split is kept for the end, and an epoch's number is no "
                 f"measure; choose one of {', '.join(OBJECTIVES)}"
             )
+        if self.objective in metrics.ORDERED_METRICS and not self._ordered:
+            raise ValueError(
+                f"{self.objective} is printed for classes that are numbers alone; add --ordered-classes true"
+            )
+
+    @property
+    def _ordered(self) -> bool:
+        return bool(hyperparameters.parse(self.training.hyperparameters).ordered_classes)
 
     def _check_ranges(self) -> None:
         if not self.ranges:
@@ -135,5 +143,5 @@ OBJECTIVES: tuple[str, ...] = tuple(
 
 
 def natural_goal(objective: str) -> Goal:
-    """Losses go down, everything else that training prints goes up."""
-    return "Minimize" if objective.endswith("loss") else "Maximize"
+    """Losses and errors go down, everything else that training prints goes up."""
+    return "Minimize" if objective.endswith(("loss", "mae", "rmse")) else "Maximize"

@@ -47,6 +47,13 @@ def test_prose_is_no_metrics_line() -> None:
     assert metrics.parse_line("epoch=1 train:loss=nan") == {"epoch": 1.0}
 
 
+def test_errors_of_ordered_classes_stand_at_the_lines_ends_and_are_read_back() -> None:
+    line = metrics.format_line({**VALUES, "validation:mae": 0.25, "validation:rmse": 0.5})
+    assert line.endswith("images_per_second=412.7 validation:mae=0.2500 validation:rmse=0.5000")
+    assert metrics.parse_line(line)["validation:rmse"] == 0.5
+    assert metrics.parse_line("test:loss=0.4 test:mae=0.2500")["test:mae"] == 0.25
+
+
 def test_the_kept_epochs_line_is_a_metrics_line_without_an_epoch() -> None:
     line = metrics.format_line(dict.fromkeys(metrics.KEPT_METRICS, 0.5))
     assert metrics.parse_line(line) == dict.fromkeys(metrics.KEPT_METRICS, 0.5)

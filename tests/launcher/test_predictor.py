@@ -128,6 +128,13 @@ def test_options_go_with_the_request_and_the_heat_map_comes_back(door: Door) -> 
     assert "data:image/png;base64," in found._repr_html_()
 
 
+def test_one_of_several_models_is_asked_by_its_name(door: Door, runtime: Recorded) -> None:
+    Predictor("bees", target_model="a.tar.gz", variant="blue", door=replace(door, runtime=runtime)).predict(b"x")
+    assert (runtime.requests[0]["TargetModel"], runtime.requests[0]["TargetVariant"]) == ("a.tar.gz", "blue")
+    Predictor("bees", door=replace(door, runtime=runtime)).predict(b"x")
+    assert not {"TargetModel", "TargetVariant"} & set(runtime.requests[1])
+
+
 def test_a_notebook_shows_labels_as_text(predictor: Predictor, door: Door) -> None:
     odd = {"label": "<b>", "index": 0, "probability": 1.0}
     found = Predictor("bees", door=replace(door, runtime=Recorded([{**odd, "top_k": [odd]}]))).predict(pixels())

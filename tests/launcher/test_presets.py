@@ -24,7 +24,7 @@ FIVE_RULES = {"VanishingGradient", "Overfit", "Overtraining", "PoorWeightInitial
 PUBLISHED: dict[str, tuple[dict[str, Any], set[str], tuple[int, int]]] = {
     "bins": (
         {"model": "resnet50", "freeze": "backbone", "head": (128, 256, 64), "optimizer": "adam",
-         "class_weights": "balanced"},
+         "class_weights": "balanced", "ordered_classes": True},
         {"lr 0.001 to 0.1 Logarithmic", "batch-size 16 | 32 | 64", "epochs 3 to 5"},
         (18, 6),
     ),

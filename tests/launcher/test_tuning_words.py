@@ -133,6 +133,7 @@ def test_a_presets_range_that_cannot_be_is_one_sentence(value: object, sentence:
                                           "'validation:loss'?"),
         ({"objective": "test:loss"}, "the test split is kept for the end"),
         ({"objective": "epoch"}, "an epoch's number is no measure"),
+        ({"objective": "validation:mae"}, "for classes that are numbers alone; add --ordered-classes true"),
         ({"strategy": "bayes"}, "--strategy cannot be 'bayes'. Did you mean 'Bayesian'?"),
         ({"strategy": "Grid"}, "Grid tries listed values, and 'lr' is a range; list them"),
         ({"strategy": "Grid", "ranges": LISTED, "jobs": 5}, "Grid tries all 6 combinations; leave out --jobs 5"),
@@ -163,6 +164,7 @@ def test_a_metric_is_optimized_the_way_it_goes_unless_told(images: Path, local: 
     assert {metric: natural_goal(metric) for metric in OBJECTIVES} == {
         "train:loss": "Minimize", "train:accuracy": "Maximize", "validation:loss": "Minimize",
         "validation:accuracy": "Maximize", "validation:f1": "Maximize", "images_per_second": "Maximize",
+        "validation:mae": "Minimize", "validation:rmse": "Minimize",
     }  # fmt: skip
     assert search(images, local, objective="validation:f1").goal == "Maximize"
     assert search(images, local, objective="validation:f1", goal="minimize").goal == "Minimize"
