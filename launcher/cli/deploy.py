@@ -74,6 +74,8 @@ def command(
         raise click.UsageError("--endpoint names the endpoint to update, and --name one to make; give one of them.")
     where = where.at(job or from_tuning)
     hosting = hosting_words(words)
+    if not update and ("canary" in hosting or "alarms" in hosting):
+        raise click.UsageError("--canary and --rollback-alarm are of an update; add --endpoint NAME.")
     where.remark(instance_type=words["instance_type"], **idle(hosting))
     if where.local and (update or variants or multi_model):
         raise ConfigError(

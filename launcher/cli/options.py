@@ -90,11 +90,21 @@ class DoorWords:
 
     def open_for(self, name: str) -> Door:
         """The door behind which ``name`` is: this machine's when it is known here, and AWS otherwise."""
-        if self.local or self.known_here(name) or not (self.names_aws or _aws_is_set_up()):
+        from dataclasses import replace
+
+        region = self.region or self._recorded_region(name)
+        if self.local or self.known_here(name) or not (region or self.names_aws or _aws_is_set_up()):
             from launcher.doors import open_local
 
             return open_local(self.state)[0]
-        return self.open()
+        return replace(self, region=region).open()
+
+    def _recorded_region(self, name: str) -> str | None:
+        """The region of AWS in which something of this name was started from here, when that is one."""
+        from launcher.aws.ledger import Ledger
+
+        found = {each.region for each in Ledger(self.state).there() if each.name == name}
+        return found.pop() if len(found) == 1 else None
 
     def at(self, name: str | None) -> DoorWords:
         """The same place, said to be this machine when what ``name`` names is known here."""

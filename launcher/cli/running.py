@@ -115,6 +115,8 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         await_endpoint(door, name)
     except KeyboardInterrupt:
         let_go(name, back, kind="endpoint")
+        if endpoint.hosting.scaling:
+            say("Its autoscaling is not set up; deploy it again with --endpoint to have it.")
         raise click.exceptions.Exit(INTERRUPTED) from None
     description = endpoints.conclude(door, name, config=endpoint.made_as)
     endpoints.scale(door, endpoint)

@@ -70,9 +70,11 @@ class Hosting(Shielded):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.serverless:
-            for what, given in (("--autoscale", self.scaling), ("--capture", self.capture), ("--canary", self.canary)):
-                if given is not None:
-                    raise ValueError(f"serverless endpoints have no {what}; leave out one of the two")
+            none = {"autoscale": self.scaling, "capture": self.capture, "canary": self.canary, "kms-key": self.kms_key,
+                    "rollback-alarm": self.alarms}  # fmt: skip
+            for option, given in none.items():
+                if given:
+                    raise ValueError(f"serverless endpoints have no --{option}; leave out one of the two")
             if self.subnets or self.isolated:
                 raise ValueError("serverless endpoints have no network of yours; leave out --subnets and --isolated")
         return self

@@ -49,6 +49,8 @@ class Endpoint(Frozen):
             raise ValueError("a serverless endpoint has one model; leave out --serverless or --variant")
         if self.multi_model and (self.variants or self.hosting.serverless):
             raise ValueError("--multi-model is one variant on instances; leave out --variant and --serverless")
+        if len(self.variants) > 1 and (self.hosting.canary or self.hosting.alarms):
+            raise ValueError("AWS updates several variants all at once; leave out --canary and --rollback-alarm")
         for name in self.model_names:
             checked_name(name)
         return self

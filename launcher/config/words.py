@@ -161,7 +161,12 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: da
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
             fields[key] = value
-    return _build(place, preset, endpoint=(Endpoint, fields))
+    config = _build(place, preset, endpoint=(Endpoint, fields))
+    if serverless and (words.instance_type or words.instance_count or words.startup_timeout):
+        raise ConfigError(
+            "A serverless endpoint has no instances; leave out --instance-type, --instances and --startup-timeout."
+        )
+    return config
 
 
 def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = _STEM) -> str:

@@ -64,8 +64,7 @@ def create_endpoint_config(endpoint: Endpoint) -> dict[str, Any]:
         ],
         "Tags": _tags(endpoint),
     }
-    # Serverless endpoints have no disk of theirs to encrypt.
-    if endpoint.hosting.kms_key and not endpoint.hosting.serverless:
+    if endpoint.hosting.kms_key:
         request["KmsKeyId"] = endpoint.hosting.kms_key
     if endpoint.hosting.capture:
         request["DataCaptureConfig"] = _capture(endpoint)

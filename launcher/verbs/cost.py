@@ -16,8 +16,9 @@ _HOUR, _DAY = 3600, 24
 
 def of_training(training: Training, *, region: str) -> str:
     """At most so much: the time the job may take at its instances' price."""
-    machines = f"{training.instance_count} × {training.instance_type}"
-    return _at_most(training, training.max_runtime, f"{machines} for {span(training.max_runtime)}", region)
+    machines, warm = f"{training.instance_count} × {training.instance_type}", training.managed.keep_alive or 0
+    what = f"{machines} for {span(training.max_runtime)}" + (f" and {span(warm)} kept warm" if warm else "")
+    return _at_most(training, training.max_runtime + warm, what, region)
 
 
 def of_tuning(tuning: Tuning, *, region: str) -> str:

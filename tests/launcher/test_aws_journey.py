@@ -81,6 +81,13 @@ def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_pa
     assert statuses(launch) == [("training job", "dogs", "Completed")]
 
 
+def test_what_was_started_in_another_region_is_found_there(launch: Launch) -> None:
+    boto3.client("s3", region_name=REGION).put_object(Bucket="pictures", Key="dogs/1.jpg", Body=b"x")
+    good(launch("train", *DATA, *WORDS, *MACHINE, "--name", "far", "--region", "us-west-2", "--isolated"))
+    assert "training job far: Completed" in good(launch("status", "far"))
+    assert "There is more in us-west-2; --aws --region us-west-2 shows it." in good(launch("status", "--aws"))
+
+
 def test_what_only_aws_heeds_is_told_here_and_an_update_is_refused(launch: Launch, tmp_path: Path) -> None:
     (tmp_path / "photos" / "a").mkdir(parents=True)
     dry = launch("train", "--local", "--data", str(tmp_path / "photos"), "--spot", "--kms-key", "k", "--tag", "a=b",
@@ -88,4 +95,6 @@ def test_what_only_aws_heeds_is_told_here_and_an_update_is_refused(launch: Launc
     assert "Only AWS heeds --kms-key, --tag, --spot, --input-mode; this is run on this machine." in dry.output
     assert "EnableManagedSpotTraining" not in dry.output
     refused = launch("deploy", "--local", "--model", str(tmp_path / "photos"), "--endpoint", "bees")
+    hasty = launch("deploy", "--model", "s3://b/m.tar.gz", "--canary", "10")
+    assert hasty.exit_code == 2 and "add --endpoint NAME" in hasty.output
     assert refused.exit_code == 2 and "--endpoint, --variant and --multi-model are AWS's" in refused.output

@@ -25,6 +25,8 @@ def test_a_job_costs_at_most_its_longest_time_on_all_its_instances() -> None:
         f"Cost: at most $5.63, 2 × ml.g5.xlarge for 2 h 0 min at $1.408 an hour ({DATE}); a shorter --max-runtime "
         "bounds it."
     )
+    warm = cost.of_training(training.model_copy(update={"managed": Managed(keep_alive=3600)}), region="us-east-1")
+    assert warm.startswith("Cost: at most $8.45, 2 × ml.g5.xlarge for 2 h 0 min and 1 h 0 min kept warm at")
     spot = training.model_copy(update={"managed": Managed(spot=True)})
     assert "spot instances usually cost less" in cost.of_training(spot, region="us-east-1")
     assert "; eu-west-1 has prices of its own)" in cost.of_training(training, region="eu-west-1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from launcher.aws.ledger import FILE, Ledger, Recorded
 from launcher.config.hosting import Hosting
+from launcher.doors import Door
 from launcher.errors import LauncherError
 from launcher.verbs import clearing, endpoints, listing, training
 from tests.launcher.test_aws import BEES, ENDPOINT_ARN, JOB_ARN, NOW, Account, described, endpoint_described, in_aws
@@ -123,6 +124,19 @@ def test_models_are_shown_once_their_endpoint_is_gone(account: Account, ledger: 
     account.sagemaker.add_response("describe_model", model)
     (row,) = listing.recorded(account.door, ledger.there(REGION)).rows
     assert (row["kind"], row["status"]) == ("model", "there")
+
+
+def test_all_of_this_machine_goes_too_but_what_trains(
+    door: Door, create: Callable[..., str], ended: Callable[[str], Any], ledger: Ledger
+) -> None:
+    ended(create("done"))
+    create("going", "wait")
+    plan = clearing.plan(listing.everything(door).rows)
+    assert [row["name"] for row in plan.running] == ["going"]
+    assert [each.gone for each in clearing.clear(door, plan, ledger)] == ["training job done"]
+    assert [row["name"] for row in listing.everything(door).rows] == ["going"]
+    training.stop(door, "going")
+    ended("going")
 
 
 def test_all_goes_but_what_trains_endpoints_first_and_a_refusal_stops_nothing(account: Account, ledger: Ledger) -> None:
