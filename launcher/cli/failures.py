@@ -75,7 +75,7 @@ def translated(error: Exception) -> LauncherError | None:
     if isinstance(error, ContainerError):
         return UnusableData(str(error))
     if isinstance(error, ClientError):
-        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        code, message = error.response["Error"]["Code"], " ".join(error.response["Error"]["Message"].split())
         known = {**_REMEDIES, **_TAKEN} if error.operation_name.startswith("Create") else _REMEDIES
         remedy = known.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
         said = f"{message.rstrip('. ')}; {remedy}." if remedy else message

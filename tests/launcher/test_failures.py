@@ -49,6 +49,13 @@ def test_another_name_is_advised_for_what_is_made_and_not_for_what_is_deleted() 
     assert str(translated(ClientError({"Error": taken}, "DeleteTrainingJob"))).endswith("(ResourceInUse): s is in use.")
 
 
+def test_a_refusal_of_several_lines_is_one() -> None:
+    said = {"Code": "500", "Message": "<html>\n<h1>Internal  Server Error</h1>\n"}
+    assert str(translated(ClientError({"Error": said}, "UpdateEndpoint"))) == (
+        "UpdateEndpoint was refused (500): <html> <h1>Internal Server Error</h1>"
+    )
+
+
 def test_a_damaged_document_is_named_with_what_to_remove(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(EngineError, match=f"record.json is damaged .* remove the folder {tmp_path}"):
