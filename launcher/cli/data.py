@@ -161,10 +161,13 @@ def prepare(
         test_fraction=test_fraction, seed=seed, choice=choice, download=download,
     )  # fmt: skip
     report(prepared, as_json=as_json)
-    suggest(f"launch.py train --local --data {shlex.quote(str(destination))}")
+    recipe = f" --preset {_PRESETS[prepared.layout]}" if prepared.layout in _PRESETS else ""
+    suggest(f"launch.py train --local{recipe} --data {shlex.quote(str(destination))}")
 
 
 _BUCKET = "s3://"
+# What a set of a known layout is trained by.
+_PRESETS = {"bins": "bins", "dogs": "dogs-head", "fingers": "fingers"}
 
 
 def _places(words: tuple[str, ...]) -> tuple[str | None, str, Path]:

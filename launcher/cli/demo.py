@@ -73,6 +73,7 @@ def demo_data(data: Path, train_count: int) -> Path:
     """The prepared splits in the folder ``data``, made when missing; all or nothing, and in nobody else's folder."""
     import os
     import shutil
+    from dataclasses import replace
 
     from launcher.cli.console import say
     from launcher.cli.data import report
@@ -91,8 +92,9 @@ def demo_data(data: Path, train_count: int) -> Path:
     half_made = data.absolute().with_name(f".{data.absolute().name}.{os.getpid()}")
     try:
         generate_fingers(half_made / "drawn", train=train_count, test=train_count // 4, seed=0)
-        report(prepare(half_made / "drawn", half_made / "prepared", validation_fraction=0.2, test_fraction=0.15))
+        made = prepare(half_made / "drawn", half_made / "prepared", validation_fraction=0.2, test_fraction=0.15)
         half_made.rename(data)
+        report(replace(made, destination=prepared))
     except BaseException:
         shutil.rmtree(half_made, ignore_errors=True)
         raise

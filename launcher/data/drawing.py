@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -31,6 +32,11 @@ def clouds(rng: np.random.Generator, width: int, height: int, scales: Iterable[i
     return total / np.float32(np.sqrt(len(fields)))
 
 
+def leave_interrupts() -> None:
+    """In a process of a pool: Ctrl-C is for the one that owns it, which ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def draw_all(draw: Callable[[Job], None], jobs: Iterable[Job]) -> None:
     """``draw`` every job, on all cores when there are many; an error in one is raised here."""
     waiting = list(jobs)
@@ -39,6 +45,6 @@ def draw_all(draw: Callable[[Job], None], jobs: Iterable[Job]) -> None:
         for job in waiting:
             draw(job)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=leave_interrupts) as pool:
         for _ in pool.map(draw, waiting, chunksize=32):
             pass

@@ -93,8 +93,8 @@ def prepare(
             raise DatasetError(str(exc).replace(str(opened.root), str(opened.named))) from exc
         prepared = _prepared(made, destination, opened)
         summary = _write_tables(work / "made", made, prepared)
-        _write_page(work / "made" / PAGE, made, prepared, title=str(source), statistics=summary)
-        (work / "made").rename(destination)
+        _write_page(work / "made" / PAGE, made, prepared, title=Path(source).name or str(source), statistics=summary)
+        _settle(work / "made", destination.resolve())
     return prepared
 
 
@@ -125,13 +125,23 @@ class _Made:
 @contextmanager
 def _workplace(destination: Path) -> Iterator[Path]:
     """A folder beside the destination, so that files can be linked and the result renamed; gone at the end."""
-    place = destination.absolute()
+    place = destination.resolve()
     work = place.with_name(f".{place.name}.{os.getpid()}")
     work.mkdir(parents=True)
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _settle(made: Path, destination: Path) -> None:
+    try:
+        made.rename(destination)
+    except OSError:
+        # An empty folder that cannot be replaced, such as the root of a disk of its own.
+        destination.mkdir(exist_ok=True)
+        for path in made.iterdir():
+            shutil.move(path, destination / path.name)
 
 
 def _open(source: Path | str, work: Path, *, choice: Choice, download: Path | None, client: Any) -> _Opened:

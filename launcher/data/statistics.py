@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from container.common import channels, images
 from container.common.errors import PayloadTooLarge, RequestError
+from launcher.data.drawing import leave_interrupts
 from launcher.data.errors import DatasetError
 
 Channels = tuple[int, int, int]
@@ -75,7 +76,8 @@ def read_all(tasks: Iterable[Task], on_read: Callable[[], None] = lambda: None) 
             on_read()
             yield reading
         return
-    with ProcessPoolExecutor(min(_A_CORE * (os.cpu_count() or 1), _MOST_PROCESSES)) as pool:
+    processes = min(_A_CORE * (os.cpu_count() or 1), _MOST_PROCESSES)
+    with ProcessPoolExecutor(processes, initializer=leave_interrupts) as pool:
         try:
             for batch in pool.map(_read_batch, _batches(first, waiting)):
                 for reading in batch:

@@ -94,6 +94,14 @@ def test_files_are_linked_and_the_source_is_left_as_it_was(tmp_path: Path) -> No
     assert all(path.stat().st_nlink == 2 for path in made.destination.rglob("*.png"))
 
 
+def test_an_empty_destination_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    made = run(class_folders(tmp_path / "in", {"ants": 10, "bees": 10}), tmp_path / "out")
+    assert (tmp_path / "disk" / "train" / "ants").is_dir() and made.page.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "in", "out"]
+
+
 def test_a_failed_preparation_leaves_nothing_behind(tmp_path: Path) -> None:
     class_folders(tmp_path / "in", {"ants": 5})
     with pytest.raises(DatasetError):

@@ -94,7 +94,8 @@ def test_bins_and_dogs_are_drawn_in_their_layouts_and_prepared(here: Path) -> No
     assert launch("prepare", "bins", "shelves", "--list", "shelves/file_list.json").exit_code == 0
     drawn = launch("dogs", "dogImages", "--classes", "2", "--train", "6", "--valid", "2", "--test", "2", "--size", "32")
     assert "launch.py data prepare dogImages dogImages-prepared" in drawn.stderr
-    assert launch("prepare", "dogs", "dogImages").exit_code == 0
+    prepared = launch("prepare", "dogs", "dogImages")
+    assert "launch.py train --local --preset dogs-head --data dogImages-prepared" in prepared.stderr
     assert sorted(path.name for path in (here / "dogImages-prepared" / "validation").iterdir()) == [
         "001.Affenpinscher", "002.Afghan_hound"
     ]  # fmt: skip

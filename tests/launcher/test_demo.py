@@ -18,6 +18,12 @@ def test_the_pictures_are_drawn_once(tmp_path: Path) -> None:
     assert (prepared / "statistics.json").stat().st_mtime_ns == drawn
 
 
+def test_the_page_on_the_pictures_is_where_it_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo_data(tmp_path / "demo", 120)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Wrote ")]
+    assert Path(line.removeprefix("Wrote ").partition(",")[0]).is_file()
+
+
 def test_another_number_than_is_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo_data(tmp_path / "demo", 120)
     demo_data(tmp_path / "demo", 120)
