@@ -49,7 +49,7 @@ def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> N
     except KeyboardInterrupt:
         let_go(name, place_words(where))
         raise click.exceptions.Exit(INTERRUPTED) from None
-    report_training(door, training.conclude(description), as_json=False)
+    report_training(door, training.conclude(description), as_json=False, back=place_words(where))
 
 
 def _trials(where: DoorWords, door: Door, name: str, *, follow: bool) -> None:

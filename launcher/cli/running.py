@@ -65,15 +65,15 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         let_go(name, back)
         raise click.exceptions.Exit(INTERRUPTED) from None
     training.conclude(description)
-    report_training(door, description, as_json=as_json)
+    report_training(door, description, as_json=as_json, back=back)
     suggest(
         f"launch.py report {name} --open{back}",
         f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}",
     )
 
 
-def report_training(door: Door, description: training.Description, *, as_json: bool) -> None:
-    """A completed job: its metrics, its model, and what its rules found."""
+def report_training(door: Door, description: training.Description, *, as_json: bool, back: str = "") -> None:
+    """A completed job: its metrics, its model, and what its rules found; ``back`` as place_words() has it."""
     if as_json:
         print_json(public(description))
         return
@@ -84,7 +84,7 @@ def report_training(door: Door, description: training.Description, *, as_json: b
     say(f"Completed in {span(description.get('TrainingTimeInSeconds', 0))}.")
     if door.kind == "aws":
         say_billed([description])
-    watched = rules.summary(rules.states(door, description), description["TrainingJobName"])
+    watched = rules.summary(rules.states(door, description), description["TrainingJobName"] + back)
     if watched:
         say(watched)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from botocore.exceptions import ClientError
+
 from launcher.config.frozen import checked_name
 from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound, UnusableData
@@ -66,8 +68,18 @@ def states(door: Door, description: Description) -> list[State]:
         *description.get("ProfilerRuleEvaluationStatuses", []),
     ]
     if not documents:
-        documents = _logged(LogFollower.of_job(door.logs, description["TrainingJobName"]).lines())
+        documents = _logged(_log(door, description["TrainingJobName"]))
     return in_order([State.of(document) for document in documents])
+
+
+def _log(door: Door, job: str) -> list[str]:
+    try:
+        return LogFollower.of_job(door.logs, job).lines()
+    except ClientError as exc:
+        # Whoever may describe a job may not read its log for that; the description is worth showing all the same.
+        if exc.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return []
 
 
 def _logged(lines: Iterable[str]) -> list[dict[str, str]]:
@@ -81,7 +93,7 @@ def _logged(lines: Iterable[str]) -> list[dict[str, str]]:
 
 
 def summary(found: Sequence[State], job: str) -> str:
-    """A sentence on a job's rules; "" where none has watched it."""
+    """A sentence on a job's rules; "" where none has watched it. ``job`` is its name, and what leads back to it."""
     issues = [state for state in found if state.status == ISSUES]
     # A rule that sums up the others, as ProfilerReport does, adds nothing to their names.
     met = [one.rule for one in issues if not any(other.rule in one.details for other in issues if other is not one)]

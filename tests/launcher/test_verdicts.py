@@ -179,3 +179,8 @@ def test_rules_inside_a_job_in_aws_are_told_by_its_log(account: Account) -> None
         ("Overfit", "Error", "it took longer than 60 seconds at one step"),
         ("AllZero", "NoIssuesFound", ""),
     ]
+
+
+def test_a_log_that_may_not_be_read_costs_the_rules_alone(account: Account) -> None:
+    account.logs.add_client_error("describe_log_streams", "AccessDeniedException")
+    assert states(account.door, described("InProgress", "Training", "x")) == []
