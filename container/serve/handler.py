@@ -69,8 +69,7 @@ def _served(name: str, registered: str, gpu: int | None) -> pipeline.Pipeline:
             "model, or give the container more."
         )
         if several:
-            log.error("%s", reason)
-            report.note_short(name)
+            report.note_short(name, reason)
             raise  # the server answers 507
     except Exception as exc:  # whatever the user's code raises
         log.error("the model cannot be loaded", exc_info=exc)

@@ -5,13 +5,15 @@ and tells nobody why. So a worker itself notes when it begins to load its model 
 warm-up prediction, and writes down, in one sentence, why it could not.
 
 Where there are several models, each load is answered by the server itself, and one thing alone is told:
-which model did not fit into memory.
+which model did not fit into memory, and why.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 # The folder's name travels to the workers in this variable.
@@ -47,18 +49,30 @@ def note_failure(sentence: str) -> None:
         partial.replace(Path(folder) / _FAILURE)
 
 
-def note_short(model: str) -> None:
-    """There is no memory for a model of this name."""
+def note_short(model: str, reason: str) -> None:
+    """There is no memory for a model of this name.
+
+    The gate says why: what a worker prints may be lost, since the server ends it as soon as it has failed.
+    """
     folder = os.environ.get(VARIABLE)
     if folder:
         partial = Path(folder) / f"partial.{os.getpid()}"
-        partial.write_text(model, encoding="utf-8")
+        partial.write_text(json.dumps({"model": model, "reason": reason}), encoding="utf-8")
         partial.replace(Path(folder) / f"{_SHORT}.{os.getpid()}")
 
 
-def short(folder: Path) -> list[Path]:
-    """The notes of models that did not fit; each holds a name."""
-    return sorted(folder.glob(f"{_SHORT}.*"))
+@dataclass(frozen=True)
+class Short:
+    """A model that did not fit, and the note that says so."""
+
+    note: Path
+    model: str
+    reason: str
+
+
+def short(folder: Path) -> list[Short]:
+    """The models that did not fit."""
+    return [Short(note, **json.loads(note.read_text(encoding="utf-8"))) for note in sorted(folder.glob(f"{_SHORT}.*"))]
 
 
 def age(note: Path) -> float:

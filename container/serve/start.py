@@ -175,12 +175,13 @@ async def _unload_short(folder: server.Folder) -> None:
     The server answers 507, fails to forget the model, and would answer 409 to SageMaker's next try. Its own
     attempt to forget leaves the model listed with no workers wanted, by which it is told from one loaded since.
     """
-    for note in report.short(folder.path):
-        path = f"/models/{quote(note.read_text(encoding='utf-8'), safe='')}"
+    for short in report.short(folder.path):
+        path = f"/models/{quote(short.model, safe='')}"
         status, body = await _ask(folder.inference, "GET", path)
         gone = status == 200 and _unwanted(body) and (await _ask(folder.inference, "DELETE", path))[0] == 200
-        if gone or report.age(note) > _FORGET:
-            note.unlink()
+        if gone or report.age(short.note) > _FORGET:
+            log.error("%s", short.reason)
+            short.note.unlink()
 
 
 def _unwanted(described: bytes) -> bool:
