@@ -8,7 +8,8 @@ The plain side is the loop of frozen_backbone.py with a trial's own learning rat
 loop alone is timed, without its imports, and it exports nothing; each of ours exports its model, in fp32 unless
 --precision auto. --plain of the trials are run so, evenly spaced
 over the learning rates, and the time of all is scaled from their median. Our accuracy is that of the kept epoch, the
-plain loop's that of its last. Without --weights the backbone is random, and the accuracies are low ones.
+plain loop's that of its last. How much is noise tells a second search: the same values with --seeds other seeds; its
+range should hold the plain loop's accuracy. Without --weights the backbone is random, and the accuracies are low ones.
 """
 
 from __future__ import annotations
@@ -40,24 +41,17 @@ NAME = "speed"
 Trial = dict[str, Any]
 
 
-def request(setting: Setting, state: Path, *, trials: int, parallel: int, precision: str) -> dict[str, Any]:
-    """A random search over what a head's training depends on."""
+def request(
+    setting: Setting, state: Path, config: dict[str, Any], fixed: dict[str, str], *, name: str = NAME
+) -> dict[str, Any]:
+    """A search by validation loss; ``config`` says in what, ``fixed`` are the hyperparameters its trials share."""
     channels = {"train": setting.train, "validation": setting.validation}
     channels |= {"weights": setting.weights} if setting.weights else {}
     return {
-        "HyperParameterTuningJobName": NAME,
+        "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": {
-            "Strategy": "Random",
-            "RandomSeed": 0,
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:loss"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": parallel},
-            "ParameterRanges": {
-                "ContinuousParameterRanges": [
-                    {"Name": "lr", "MinValue": "0.0001", "MaxValue": "0.03", "ScalingType": "Logarithmic"},
-                    {"Name": "weight-decay", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"},
-                ],
-                "CategoricalParameterRanges": [{"Name": "batch-size", "Values": ["16", "32", "64"]}],
-            },
+            **config,
         },
         "TrainingJobDefinition": {
             "StaticHyperParameters": {
@@ -65,7 +59,7 @@ def request(setting: Setting, state: Path, *, trials: int, parallel: int, precis
                 "weights": "channel" if setting.weights else "none",
                 "epochs": str(setting.epochs),
                 "test-fraction": "0",
-                "precision": precision,
+                **fixed,
             },
             "AlgorithmSpecification": {
                 "TrainingImage": "byoc-train",
@@ -78,10 +72,10 @@ def request(setting: Setting, state: Path, *, trials: int, parallel: int, precis
             "RoleArn": LOCAL_ROLE,
             "InputDataConfig": [
                 {
-                    "ChannelName": name,
+                    "ChannelName": channel,
                     "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": to_uri(path)}},
                 }
-                for name, path in channels.items()
+                for channel, path in channels.items()
             ],
             "OutputDataConfig": {"S3OutputPath": to_uri(state / "output")},
             "ResourceConfig": {"InstanceType": "local", "InstanceCount": 1, "VolumeSizeInGB": 30},
@@ -90,26 +84,50 @@ def request(setting: Setting, state: Path, *, trials: int, parallel: int, precis
     }
 
 
-def search(setting: Setting, state: Path, *, trials: int, parallel: int, precision: str) -> tuple[float, list[Trial]]:
+def values_of_a_head(trials: int, parallel: int) -> dict[str, Any]:
+    """A random search over what a head's training depends on."""
+    return {
+        "Strategy": "Random",
+        "RandomSeed": 0,
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": parallel},
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [
+                {"Name": "lr", "MinValue": "0.0001", "MaxValue": "0.03", "ScalingType": "Logarithmic"},
+                {"Name": "weight-decay", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"},
+            ],
+            "CategoricalParameterRanges": [{"Name": "batch-size", "Values": ["16", "32", "64"]}],
+        },
+    }
+
+
+def seeds(count: int, parallel: int) -> dict[str, Any]:
+    """One set of values, from so many seeds."""
+    return {
+        "Strategy": "Grid",
+        "ResourceLimits": {"MaxParallelTrainingJobs": parallel},
+        "ParameterRanges": {
+            "CategoricalParameterRanges": [{"Name": "seed", "Values": [str(seed) for seed in range(1, count + 1)]}]
+        },
+    }
+
+
+def search(door: Door, asked: dict[str, Any]) -> tuple[float, list[Trial]]:
     """Seconds of the whole search, and every trial's description."""
-    settings = Settings()
-    Environments(settings).ensure("train", gpu=False, say=print, cancelled=lambda: False)
-    door, _ = open_local(state, "process")
+    name = asked["HyperParameterTuningJobName"]
     began = time.perf_counter()
-    asked = request(setting, state, trials=trials, parallel=parallel, precision=precision)
     door.sagemaker.create_hyper_parameter_tuning_job(**asked)
-    while _status(door) == "InProgress":
+    while _status(door, name) == "InProgress":
         time.sleep(0.2)
     seconds = time.perf_counter() - began
     answer = door.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName=NAME, MaxResults=100
+        HyperParameterTuningJobName=name, MaxResults=100
     )
     names = [each["TrainingJobName"] for each in answer["TrainingJobSummaries"]]
     return seconds, [door.sagemaker.describe_training_job(TrainingJobName=name) for name in names]
 
 
-def _status(door: Door) -> str:
-    answer = door.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)
+def _status(door: Door, name: str) -> str:
+    answer = door.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     return str(answer["HyperParameterTuningJobStatus"])
 
 
@@ -141,29 +159,41 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--precision", default="fp32", help="of the exported models; auto quantizes the body once")
+    parser.add_argument("--seeds", type=int, default=8, help="how many other seeds show what is noise")
     parser.add_argument("--plain", type=int, default=3, help="how many trials are run by the plain loop too")
     options = parser.parse_args()
     splits = resolve(options.data)
     setting = Setting(splits["train"], splits["validation"], options.model, options.weights, options.epochs)
+    Environments(Settings()).ensure("train", gpu=False, say=print, cancelled=lambda: False)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        seconds, trials = search(
-            setting, Path(folder), trials=options.trials, parallel=options.parallel, precision=options.precision
-        )
-    print(f"search: {len(trials)} trials of {options.epochs} epochs in {seconds:.1f} s", flush=True)
-    completed = [trial for trial in trials if trial["TrainingJobStatus"] == "Completed"]
-    ordered = sorted(completed, key=lambda trial: float(trial["HyperParameters"]["lr"]))
-    chosen = [ordered[round(i * (len(ordered) - 1) / max(options.plain - 1, 1))] for i in range(options.plain)]
-    print(f"\n{'lr':>9} {'decay':>9} {'batch':>6} {'plain s':>9} {'plain acc.':>11} {'ours acc.':>10}")
-    times = []
-    for trial in chosen:
-        taken, reached = twin(setting, trial)
-        times.append(taken)
-        h = trial["HyperParameters"]
+        state = Path(folder)
+        door, _ = open_local(state, "process")
+        config, fixed = values_of_a_head(options.trials, options.parallel), {"precision": options.precision}
+        seconds, trials = search(door, request(setting, state, config, fixed))
+        print(f"search: {len(trials)} trials of {options.epochs} epochs in {seconds:.1f} s", flush=True)
+        completed = [trial for trial in trials if trial["TrainingJobStatus"] == "Completed"]
+        if not completed:
+            sys.exit(f"No trial completed: {trials[0].get('FailureReason')}")
+        ordered = sorted(completed, key=lambda trial: float(trial["HyperParameters"]["lr"]))
+        chosen = [ordered[round(i * (len(ordered) - 1) / max(options.plain - 1, 1))] for i in range(options.plain)]
         print(
-            f"{float(h['lr']):>9.2g} {float(h['weight-decay']):>9.2g} {h['batch-size']:>6} {taken:>9.1f} "
-            f"{reached:>11.4f} {accuracy(trial):>10.4f}",
-            flush=True,
+            f"\n{'lr':>9} {'decay':>9} {'batch':>6} {'plain s':>9} {'plain acc.':>11} {'ours':>8} {'other seeds':>17}"
         )
+        times = []
+        for number, trial in enumerate(chosen):
+            given = trial["HyperParameters"]
+            same = {name: given[name] for name in ("lr", "weight-decay", "batch-size")}
+            again = request(
+                setting, state, seeds(options.seeds, options.parallel), fixed | same, name=f"{NAME}-{number}"
+            )
+            others = [accuracy(each) for each in search(door, again)[1]]
+            taken, reached = twin(setting, trial)
+            times.append(taken)
+            print(
+                f"{float(given['lr']):>9.2g} {float(given['weight-decay']):>9.2g} {given['batch-size']:>6} "
+                f"{taken:>9.1f} {reached:>11.4f} {accuracy(trial):>8.4f} {min(others):>8.4f} {max(others):>8.4f}",
+                flush=True,
+            )
     whole = statistics.median(times) * len(trials)
     print(f"\n{options.model}: {len(trials)} plain runs {whole:.0f} s (scaled from {len(times)} of them)")
     print(f"the search {seconds:.1f} s, {len(completed)} of {len(trials)} trials completed")
