@@ -154,6 +154,15 @@ def test_sagemakers_configuration_is_followed(jobs: Jobs, tmp_path: Path) -> Non
     assert not [name for name in found.tensor_names() if name.startswith("Head_")], "weights were not asked for"
 
 
+def test_what_autocast_makes_of_activations_is_saved_too(jobs: Jobs, tmp_path: Path) -> None:
+    out = tmp_path / "tensors"
+    layers = {"CollectionName": "layers", "CollectionParameters": {"include_regex": ".*_output_0"}}
+    hooked = {"LocalPath": str(out), "HookParameters": {"save_interval": "1"}, "CollectionConfigurations": [layers]}
+    configure(jobs.paths().base, "debughookconfig", hooked)
+    jobs.run(freeze="none", epochs="1", amp="true")
+    assert len(trial(out).tensor_names(collection="layers")) > 1
+
+
 def test_the_environments_path_is_followed(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "hook.json"
     path.write_text(json.dumps({"LocalPath": str(tmp_path / "here"), "HookParameters": {"save_interval": "1"}}))

@@ -16,7 +16,7 @@ import numpy as np
 import smdebug.pytorch as smd
 from smdebug.core.modes import ModeKeys
 from smdebug.core.save_config import SaveConfigMode
-from torch import Tensor, nn
+from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
 from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, Need, intervals, needs
@@ -106,6 +106,13 @@ class Recorder(smd.Hook):  # type: ignore[misc]
                 relu.register_forward_hook(self._keep_activity)
             for activation in _spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
                 activation.register_forward_pre_hook(self._keep_inputs)
+
+    @staticmethod
+    def _make_numpy_array(tensor_value: Any) -> Any:
+        """smdebug's own, for bf16 too, which autocast gives and numpy has not."""
+        if isinstance(tensor_value, Tensor) and tensor_value.dtype == bfloat16:
+            tensor_value = tensor_value.float()
+        return smd.Hook._make_numpy_array(tensor_value)
 
     @_harmless
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
