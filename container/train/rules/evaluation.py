@@ -22,8 +22,9 @@ from container.train.rules.steps import Step
 
 Make = Callable[[Configuration, Any], TensorRule[Any]]
 
-# A look at the folder costs about a millisecond.
-SECONDS_BETWEEN_LOOKS = 0.5
+# A look at the folder costs about a millisecond, one at a new step much more: while training lasts, the rules take no
+# more than that share of a core, but look again after MOST_SECONDS at the latest.
+SECONDS_BETWEEN_LOOKS, MOST_SECONDS, SHARE = 0.5, 5.0, 0.03
 
 # The words that go over the connection: to the runner, and from it.
 BEGINS, FOUND, FINE, FAILED, DONE = "begins", "found", "fine", "failed", "done"
@@ -93,6 +94,7 @@ class Evaluation:
         seen: set[int] = set()
         last = time.monotonic()
         while True:
+            began = time.process_time()
             ended = self._ended()
             trial.refresh_data()
             # Once for all rules and all they ask. At the end a step counts that not all processes have written.
@@ -111,7 +113,14 @@ class Evaluation:
                     # Twice a second: the others need not say each time that they have nothing to say.
                     if type(rule).wait is not TensorRule.wait:
                         self._tell(name, rule, partial(rule.wait, time.monotonic() - last))
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+            if not ended:
+                self._pause((time.process_time() - began) / SHARE)
+
+    def _pause(self, seconds: float) -> None:
+        """Until the next look; not a moment longer than training lasts."""
+        until = time.monotonic() + min(max(seconds, SECONDS_BETWEEN_LOOKS), MOST_SECONDS)
+        while not self._ended() and (left := until - time.monotonic()) > 0:
+            self._connection.poll(min(left, SECONDS_BETWEEN_LOOKS))
 
     def _tell(self, name: str, rule: TensorRule[Any], look: Callable[[], Any]) -> None:
         self._connection.send((BEGINS, name, None))

@@ -23,8 +23,8 @@ LOSSES_AN_EPOCH, MOST_LIGHT, MOST_HEAVY = 4, 200, 40
 # Closer together, weights differ too little to say whether they train.
 LEAST_BETWEEN_WEIGHTS = 5
 
-# Activations are looked at on that many rows of a batch, and in that many layers.
-ROWS, LAYERS = 16, 8
+# Activations are looked at on that many rows of a batch, so many places along a map's side, and in that many layers.
+ROWS, SIDE, LAYERS = 16, 8, 8
 
 # Elements of a weight, and rows of the head's outputs.
 SAMPLED, OUTPUT_ROWS = 1024, 64
