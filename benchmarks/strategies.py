@@ -165,6 +165,9 @@ def head_of(data: Path, weights: Path, base: Path, epochs: int) -> Problem:
             "test-fraction": "0",
             "schedule": "none",
             "epochs": str(epochs),
+            # As in a search: a training's rules are for trainings alone.
+            "rules": "none",
+            "profile-interval-ms": "0",
         }
         job.run(
             paths,
