@@ -27,7 +27,7 @@ Make = Callable[[Configuration, Any], TensorRule[Any]]
 SECONDS_BETWEEN_LOOKS, MOST_SECONDS, SHARE = 0.5, 5.0, 0.03
 
 # The words that go over the connection: to the runner, and from it.
-BEGINS, FOUND, FINE, FAILED, DONE = "begins", "found", "fine", "failed", "done"
+BEGINS, FOUND, FINE, FAILED, RESTS, DONE = "begins", "found", "fine", "failed", "rests", "done"
 ENDED = "ended"
 
 
@@ -113,6 +113,8 @@ class Evaluation:
                     # Twice a second: the others need not say each time that they have nothing to say.
                     if type(rule).wait is not TensorRule.wait:
                         self._tell(name, rule, partial(rule.wait, time.monotonic() - last))
+            # However long the next step takes to come, no rule is at work meanwhile.
+            self._connection.send((RESTS, "", None))
             if not ended:
                 self._pause((time.process_time() - began) / SHARE)
 

@@ -66,7 +66,7 @@ RULES = {
 
 
 def run(
-    recording: Recording, names: list[str], *, over: bool = True, path: Path | None = None
+    recording: Recording, names: list[str], *, over: Callable[[], bool] = lambda: True, path: Path | None = None
 ) -> tuple[Board, list[str]]:
     said: list[str] = []
     board = Board([Verdict(name, {}) for name in names], path=path, say=said.append)
@@ -75,7 +75,7 @@ def run(
         recording.folder,
         configurations,
         board,
-        over=lambda: True,
+        over=over,
         make=lambda configuration, trial: RULES[configuration.rule](trial),
         patience=1.0,
     ).run()
@@ -103,6 +103,14 @@ def test_a_rule_that_raises_hangs_or_dies_is_an_error_and_the_others_go_on(recor
     assert "[rules] fires IssuesFound at step 1 of TRAIN, tensor: Do something." in said
     assert "[rules] quiet NoIssuesFound" in said
     assert len(said) == 6, "a line a change"
+
+
+def test_a_rule_that_waits_for_the_next_step_longer_than_a_step_may_take_is_not_at_fault(recording: Recording) -> None:
+    recording.step(**loss(1.0))
+    began = time.monotonic()
+    # Thrice the patience.
+    board, _ = run(recording, ["quiet"], over=lambda: time.monotonic() > began + 3.0)
+    assert (board.verdicts["quiet"].status, board.verdicts["quiet"].details) == (NO_ISSUES, "")
 
 
 def test_a_folder_with_no_tensors_is_told(tmp_path: Path) -> None:
