@@ -6,6 +6,7 @@ extract(Path("dogImages.zip"), Path("work"))
 from __future__ import annotations
 
 import errno
+import lzma
 import re
 import shutil
 import stat
@@ -53,7 +54,7 @@ def extract(archive: Path, folder: Path, limits: Limits | None = None) -> None:
             made: set[Path] = set()
             for member, name in members:
                 _write(opened, member, folder / name, made)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeError) as exc:
         raise DatasetError(f"{archive} is damaged or no zip archive ({exc}); download it again.") from exc
     except RuntimeError as exc:  # what zipfile raises for a password
         raise DatasetError(f"{archive} cannot be unpacked: {exc}.") from exc
@@ -134,8 +135,8 @@ def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, made:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DatasetError(
-            f"{opened.filename} holds {member.filename!r}, which cannot be written here ({exc.strerror}); unpack it "
-            "yourself and give the folder."
+            f"{opened.filename} holds {member.filename!r}, which cannot be unpacked here ({exc.strerror or exc}); "
+            "unpack it yourself and give the folder."
         ) from exc
 
 

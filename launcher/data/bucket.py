@@ -59,6 +59,7 @@ class _Place:
 
     def __init__(self, client: Any, source: str, bucket: str, prefix: str, folder: Path) -> None:
         self._client, self._source, self._bucket, self._prefix, self._folder = client, source, bucket, prefix, folder
+        self._fetched: set[Path] = set()
 
     def numbers(self) -> Iterator[str]:
         """The bins that have metadata, in the bucket's order."""
@@ -92,14 +93,17 @@ class _Place:
         half = target.with_name(f".{name}.part")
         half.write_bytes(body)
         half.rename(target)
+        self._fetched.add(target)
         return True
 
     def read(self, number: str) -> bytes:
         return (self._folder / bins.METADATA / f"{number}.json").read_bytes()
 
     def drop(self, number: str) -> None:
-        """Away with the metadata of a bin that is not taken."""
-        (self._folder / bins.METADATA / f"{number}.json").unlink()
+        """Away with the metadata of a bin that is not taken, unless they were there before."""
+        target = self._folder / bins.METADATA / f"{number}.json"
+        if target in self._fetched:
+            target.unlink()
 
     def _refused(self, error: Any) -> DatasetError:
         code, said = error.response["Error"]["Code"], error.response["Error"]["Message"]

@@ -206,10 +206,10 @@ def _write(destination: Path, splits: Splits) -> None:
                 folder.mkdir(parents=True)
             names = taken.setdefault(sample.label, set())
             name, number = sample.path.name, 1
-            while name in names:
-                # The same name can stand in two sub-folders of one class.
+            # The same name can stand in two sub-folders of one class; to some disks 1.png and 1.PNG are the same.
+            while name.casefold() in names:
                 name, number = f"{sample.path.stem}-{number}{sample.path.suffix}", number + 1
-            names.add(name)
+            names.add(name.casefold())
             _link(sample.path, folder / name)
 
 
@@ -217,6 +217,9 @@ def _link(source: Path, target: Path) -> None:
     try:
         # A link to a link would lead nowhere once the source is moved.
         os.link(source.resolve() if source.is_symlink() else source, target)
+    except FileExistsError:
+        # A copy would be written through that link, over another file of the source.
+        raise
     except OSError:
         # Another file system, or one without links.
         shutil.copyfile(source, target)

@@ -83,6 +83,27 @@ def test_an_archive_cut_short_is_one_sentence(tmp_path: Path) -> None:
         run(archive, tmp_path / "out")
 
 
+def test_a_broken_stream_of_another_packing_is_one_sentence(tmp_path: Path) -> None:
+    for name, packing in {"lzma": zipfile.ZIP_LZMA, "bz2": zipfile.ZIP_BZIP2}.items():
+        archive = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(archive, "w", packing) as opened:
+            opened.writestr("a/1.png", bytes(range(256)) * 40)
+        data = bytearray(archive.read_bytes())
+        data[50:80] = bytes(30)
+        archive.write_bytes(data)
+        with pytest.raises(
+            DatasetError, match=r"lzma\.zip is damaged|bz2\.zip holds 'a/1\.png', which cannot be unpacked"
+        ):
+            extract(archive, tmp_path / name)
+
+
+def test_a_name_that_is_not_the_text_it_says_is_one_sentence(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "x.zip", {"ü/1.png": b"x"})
+    archive.write_bytes(archive.read_bytes().replace("ü".encode(), b"\xff\xff"))
+    with pytest.raises(DatasetError, match="is damaged or no zip archive"):
+        extract(archive, tmp_path / "to")
+
+
 def test_a_locked_archive_says_what_to_do(tmp_path: Path) -> None:
     archive = packed(tmp_path / "x.zip", {"a/1.png": b"x"})
     data = archive.read_bytes()

@@ -66,6 +66,14 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path, put: Any) -> None:
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept" / "bin-images").iterdir()} == first
 
 
+def test_metadata_that_were_there_before_stay_when_fewer_bins_are_taken(tmp_path: Path, put: Any) -> None:
+    put(numbered({1: 4, 2: 4}))
+    bucket.fetch(f"s3://{BUCKET}", tmp_path / "kept", Choice(per_class=4, most=2))
+    before = sorted(tmp_path.glob("kept/*/*"))
+    bucket.fetch(f"s3://{BUCKET}", tmp_path / "kept", Choice(per_class=1, most=2))
+    assert sorted(tmp_path.glob("kept/*/*")) == before and len(before) == 16
+
+
 def test_the_client_signs_nothing() -> None:
     from botocore import UNSIGNED
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from launcher.data import DatasetError, Prepared, generate_fingers
+from launcher.data.prepare import _link
 from launcher.data.statistics import Task, read_all, read_one
 from tests.data.sources import class_folders, picture, run
 
@@ -166,3 +167,23 @@ def test_a_full_destination_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not empty"):
         run(class_folders(tmp_path / "in", {"ants": 5, "bees": 5}), tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+def test_names_that_some_disks_cannot_tell_apart_become_two(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "source" / "train", {"ants": 3, "bees": 3}).parent
+    picture(source / "train" / "ants" / "old" / "2.PNG", 90)
+    for seed, label in enumerate(("ants", "bees"), start=91):
+        picture(source / "valid" / label / "1.png", seed)
+    run(source, tmp_path / "out", test_fraction=0.0)
+    names = [path.name.casefold() for path in (tmp_path / "out" / "train" / "ants").iterdir()]
+    assert len(names) == len(set(names)) == 4
+
+
+def test_no_file_of_the_source_is_written_through_a_link_to_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.png", tmp_path / "2.png"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    _link(first, tmp_path / "linked.png")
+    with pytest.raises(FileExistsError):
+        _link(second, tmp_path / "linked.png")
+    assert first.read_bytes() == b"first"
