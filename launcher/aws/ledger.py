@@ -112,8 +112,8 @@ class Recorded:
                 self._ledger.note("created", kind, name, self._region, **_tags(request))
             try:
                 return call(**request)
-            except (ClientError, ParamValidationError):
-                if not known:
+            except (ClientError, ParamValidationError) as exc:
+                if not known and not _may_be_made(exc):
                     self._ledger.note("refused", kind, name, self._region)
                 raise
 
@@ -126,6 +126,13 @@ class Recorded:
             return answer
 
         return delete
+
+
+def _may_be_made(error: ClientError | ParamValidationError) -> bool:
+    """Whether AWS may have made it for all that: it failed midway, which is no refusal."""
+    if not isinstance(error, ClientError):
+        return False
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
 
 
 def _tags(request: dict[str, Any]) -> dict[str, str]:

@@ -6,13 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 _LOOKS = ("describe_", "list_", "get_")
 _THROTTLED = ("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "SlowDown",
               "RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded",
               "LimitExceededException")  # fmt: skip
-_UNREACHED = (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError)
+_UNREACHED = (ConnectTimeoutError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError)
 
 # Seconds, doubled each time; about seven minutes in all, after what botocore has waited by itself.
 _FIRST, _LONGEST, _TRIES = 1.0, 60.0, 12

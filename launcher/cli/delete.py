@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -10,6 +10,12 @@ from launcher.cli.options import DoorWords, Verb, door_options
 
 if TYPE_CHECKING:
     from launcher.doors import Door
+    from launcher.verbs.clearing import Plan
+
+# Where what was asked for of a kind is kept.
+_CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "endpoints"]] = {
+    "training job": "training-jobs", "tuning job": "tuning-jobs", "endpoint": "endpoints",
+}  # fmt: skip
 
 
 @click.command(cls=Verb)
@@ -54,7 +60,8 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
 
 def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
     from launcher.aws.ledger import Ledger
-    from launcher.cli.console import confirm, say
+    from launcher.cli.console import say
+    from launcher.cli.running import forget_config
     from launcher.errors import AwsError
     from launcher.verbs import clearing, listing
 
@@ -68,18 +75,12 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
     )
     plan = clearing.plan(found.rows)
     place = f"in {door.region}" if aws else "on this machine"
-    for row in plan.running:
-        say(f"{row['kind'].capitalize()} {row['name']} is {row['status']} and stays; `launch.py stop {row['name']}` "
-            "ends it.")  # fmt: skip
-    if not plan.going:
-        say(f"Nothing to delete {place}.")
-    elif not yes:
-        for row in plan.going:
-            say(f"  {row['kind']} {row['name']} ({row['status']})")
-        confirm(f"Delete these {len(plan.going)} {place}, with all that was made for them?")
+    _tell(plan, place, yes=yes)
     faults = 0
-    for each in clearing.clear(door, plan, ledger):
+    for row, each in clearing.clear(door, plan, ledger):
         if each.gone:
+            if row["kind"] in _CONFIGS:
+                forget_config(_CONFIGS[row["kind"]], row["name"], where)
             click.echo(f"deleted {each.gone}")
         if each.kept:
             say(f"Kept {each.kept}: not made by `launch.py deploy` for this endpoint alone.")
@@ -88,6 +89,26 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
             say(f"Not deleted: {each.fault}")
     if faults:
         raise AwsError(f"{faults} of {len(plan.going)} could not be deleted; the lines above say why.")
+
+
+def _tell(plan: Plan, place: str, *, yes: bool) -> None:
+    """What stays, what goes and what is forgotten; asked about unless ``yes``."""
+    from launcher.cli.console import confirm, say
+
+    for row in plan.running:
+        say(f"{row['kind'].capitalize()} {row['name']} is {row['status']} and stays; `launch.py stop {row['name']}` "
+            "ends it.")  # fmt: skip
+    for row in plan.gone:
+        say(f"{row['kind'].capitalize()} {row['name']} is gone, or another account's than these credentials, and will "
+            "be forgotten here.")  # fmt: skip
+    if not plan.going:
+        say(f"Nothing to delete {place}.")
+    if yes or not (plan.going or plan.gone):
+        return
+    for row in plan.going:
+        say(f"  {row['kind']} {row['name']} ({row['status']})")
+    forgotten = f", and forget the {len(plan.gone)} that are gone" if plan.gone else ""
+    confirm(f"Delete these {len(plan.going)} {place}, with all that was made for them{forgotten}?")
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:

@@ -52,13 +52,15 @@ class Outcome:
     fault: str = ""
 
 
-def clear(door: Door, made: Plan, ledger: Ledger, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[Outcome]:
+def clear(
+    door: Door, made: Plan, ledger: Ledger, *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[tuple[Row, Outcome]]:
     """Delete what is to go, endpoints first, for they cost most; a fault of one stops none of the others."""
     for row in made.gone:
         # Of this machine nothing is recorded, and nothing there is gone.
         ledger.note("deleted", row["kind"], row["name"], door.region)
     for row in sorted(made.going, key=lambda row: row["kind"] != "endpoint"):
-        yield _delete(door, row, sleep)
+        yield row, _delete(door, row, sleep)
 
 
 def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:

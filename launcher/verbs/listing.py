@@ -69,10 +69,11 @@ def recorded(door: Door, resources: Sequence[Resource], *, limit: int = LIMIT) -
 
     Models and configurations are left out while the endpoint they were made for is there.
     """
-    serving = {each.name for each in resources if each.kind == "endpoint"}
+    looked = {each: _found(door, each) for each in resources if each.kind == "endpoint"}
+    serving = {each.name for each, row in looked.items() if row["status"] != GONE}
     shown = [each for each in resources if each.kind not in PARTS or each.endpoint not in serving]
     newest = sorted(shown, key=lambda each: each.time, reverse=True)
-    return Listing([_found(door, each) for each in newest[:limit]], len(newest) > limit)
+    return Listing([looked.get(each) or _found(door, each) for each in newest[:limit]], len(newest) > limit)
 
 
 def _found(door: Door, resource: Resource) -> dict[str, Any]:

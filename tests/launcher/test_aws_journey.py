@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from launcher.aws.ledger import Ledger
 from launcher.cli.root import root
 from tests.account import ACCOUNT, REGION, account
 
@@ -79,6 +81,22 @@ def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_pa
     # Moto deletes no training job; that it refused is said, and the job is still known.
     assert cleared.exit_code == 8 and "Not deleted: training job dogs" in cleared.output
     assert statuses(launch) == [("training job", "dogs", "Completed")]
+
+
+def test_what_another_account_may_have_is_not_forgotten_without_a_word(launch: Launch) -> None:
+    boto3.client("s3", region_name=REGION).put_object(Bucket="pictures", Key="dogs/1.jpg", Body=b"x")
+    words = (*DATA, *WORDS, *MACHINE, "--name", "theirs")
+    good(launch("train", *words))
+    state = Path(os.environ["BYOC_STATE"])
+    assert (state / "configs" / "training-jobs" / "theirs.json").exists()
+    ledger = Ledger(state)
+    ledger.note("created", "endpoint", "lost", REGION)
+    asked = launch("delete", "--all", "--aws")
+    assert "Endpoint lost is gone, or another account's" in asked.output and asked.exit_code == 2
+    assert "forget the 1 that are gone" in asked.output
+    assert [each.name for each in ledger.there()] == ["theirs", "lost"]
+    assert "Endpoint lost is gone" in launch("delete", "--all", "--aws", "--yes").output
+    assert [each.name for each in ledger.there()] == ["theirs"]
 
 
 def test_what_was_started_in_another_region_is_found_there(launch: Launch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, EndpointConnectionError
 
 from launcher import requests
 from launcher.aws.patience import Patient
@@ -207,13 +207,14 @@ class Flaky:
     create_endpoint = describe_endpoint
 
 
-def test_a_connection_is_waited_for_once_there_was_one() -> None:
-    lost = EndpointConnectionError(endpoint_url="https://x")
+@pytest.mark.parametrize("kind", [EndpointConnectionError, ConnectionClosedError])
+def test_a_connection_is_waited_for_once_there_was_one(kind: type[BotoCoreError]) -> None:
+    lost = kind(endpoint_url="https://x")
     waited: list[float] = []
     client = Patient(Flaky("first", lost, lost, "again"), waited.append)
     assert [client.describe_endpoint(), client.describe_endpoint()] == ["first", "again"]
     assert waited == [1.0, 2.0]
-    with pytest.raises(EndpointConnectionError):
+    with pytest.raises(kind):
         Patient(Flaky(lost), waited.append).describe_endpoint()
 
 

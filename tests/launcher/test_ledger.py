@@ -91,6 +91,13 @@ def test_what_was_begun_when_the_connection_broke_is_remembered(ledger: Ledger) 
     assert there(ledger) == [("model", "bees")]
 
 
+def test_what_failed_midway_is_remembered_for_it_may_have_been_made(account: Account, ledger: Ledger) -> None:
+    account.sagemaker.add_client_error("create_training_job", "InternalFailure", "try again", http_status_code=500)
+    with pytest.raises(ClientError):
+        training.start(account.door, in_aws())
+    assert there(ledger) == [("training job", "job")]
+
+
 def test_a_damaged_line_is_named(ledger: Ledger, tmp_path: Path) -> None:
     ledger.note("created", "model", "bees", REGION)
     with (tmp_path / "state" / FILE).open("a") as file:
@@ -108,8 +115,8 @@ def record(ledger: Ledger, *names: str) -> None:
 
 def test_status_shows_what_was_started_from_here_and_how_it_stands(account: Account, ledger: Ledger) -> None:
     record(ledger, "training job/job", "model/bees", "endpoint configuration/bees", "endpoint/bees", "training job/old")
-    account.sagemaker.add_response("describe_training_job", described("Completed", "Completed", "x"))
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    account.sagemaker.add_response("describe_training_job", described("Completed", "Completed", "x"))
     account.missing("describe_training_job", "Requested resource not found.")
     rows = listing.recorded(account.door, ledger.there(REGION)).rows
     assert [(row["kind"], row["name"], row["status"]) for row in rows] == [
@@ -117,13 +124,16 @@ def test_status_shows_what_was_started_from_here_and_how_it_stands(account: Acco
     ]  # fmt: skip
 
 
-def test_models_are_shown_once_their_endpoint_is_gone(account: Account, ledger: Ledger) -> None:
-    record(ledger, "model/bees")
+@pytest.mark.parametrize("there_before", ["", "endpoint/bees"])
+def test_models_are_shown_once_their_endpoint_is_gone(account: Account, ledger: Ledger, there_before: str) -> None:
+    record(ledger, "model/bees", *filter(None, [there_before]))
+    if there_before:  # and was deleted elsewhere
+        account.missing("describe_endpoint")
     model = {"ModelName": "bees", "ExecutionRoleArn": in_aws().role, "CreationTime": NOW,
              "ModelArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/bees"}  # fmt: skip
     account.sagemaker.add_response("describe_model", model)
-    (row,) = listing.recorded(account.door, ledger.there(REGION)).rows
-    assert (row["kind"], row["status"]) == ("model", "there")
+    rows = listing.recorded(account.door, ledger.there(REGION)).rows
+    assert [(row["kind"], row["status"]) for row in rows if row["status"] != listing.GONE] == [("model", "there")]
 
 
 def test_all_of_this_machine_goes_too_but_what_trains(
@@ -133,7 +143,7 @@ def test_all_of_this_machine_goes_too_but_what_trains(
     create("going", "wait")
     plan = clearing.plan(listing.everything(door).rows)
     assert [row["name"] for row in plan.running] == ["going"]
-    assert [each.gone for each in clearing.clear(door, plan, ledger)] == ["training job done"]
+    assert [each.gone for _, each in clearing.clear(door, plan, ledger)] == ["training job done"]
     assert [row["name"] for row in listing.everything(door).rows] == ["going"]
     training.stop(door, "going")
     ended("going")
@@ -158,7 +168,7 @@ def test_all_goes_but_what_trains_endpoints_first_and_a_refusal_stops_nothing(ac
     account.missing("describe_endpoint")
     account.sagemaker.add_client_error("delete_training_job", "AccessDeniedException", "not authorized")
     account.sagemaker.add_response("delete_model", {}, {"ModelName": "left"})
-    done = list(clearing.clear(account.door, plan, ledger, sleep=lambda _: None))
+    done = [each for _, each in clearing.clear(account.door, plan, ledger, sleep=lambda _: None)]
     assert [each.gone for each in done] == ["endpoint bees", "", "model left"]
     assert done[1].fault == "training job old: DeleteTrainingJob was refused (AccessDeniedException): not authorized"
     assert there(ledger) == [("training job", "old"), ("training job", "job")]
