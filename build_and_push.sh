@@ -103,7 +103,7 @@ if [[ $client == podman ]]; then
 elif [[ $options == *--provenance* ]]; then
     plain=(--provenance=false --output type=docker)
 fi
-for name in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || plain+=(--build-arg "$name")
 done
 [[ -z $ca ]] || plain+=(--secret "id=ca,src=$ca")

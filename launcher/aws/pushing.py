@@ -138,9 +138,12 @@ class Push:
 
 
 def _files(folder: Path) -> Iterator[File]:
-    """All files below, in order, but for hidden ones."""
-    for root, folders, names in os.walk(folder):
+    """All files below, in order, but for hidden ones. Raises UnusableData, and OSError for what cannot be read."""
+    for root, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for inner in (Path(root) / name for name in folders):
+            if inner.is_symlink():
+                raise UnusableData(f"{inner} is a link to a folder, which is not followed; copy the folder there.")
         for name in sorted(names):
             path = Path(root) / name
             if name.startswith(".") or not path.is_file():
@@ -152,6 +155,10 @@ def _files(folder: Path) -> Iterator[File]:
                 raise UnusableData(f"The name {place!a} is no text, which S3 needs; rename the file.") from exc
             status = path.stat()
             yield File(path, place, status.st_size, status.st_mtime_ns)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_same(file: File, there: tuple[int, str] | None, known: list[Any] | None) -> bool:

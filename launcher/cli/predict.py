@@ -76,6 +76,7 @@ def command(
     answers = chain(about(chosen[:1], top_k=most), about(chosen[1:], top_k=top_k))
     labels: set[str] = set()
     shown: list[Answer] = []
+    explained: set[Path] = set()
     try:
         for answer in answers:
             if answer.content_type != prediction.JSON:
@@ -86,7 +87,7 @@ def command(
                 each["top_k"] = each.get("top_k", [each])[:top_k]
             shown.append(answer)
             if explain:
-                _write_explanations(answer, explain_to)
+                _write_explanations(answer, explain_to, explained)
     finally:
         # A picture that is refused does not take with it what was said of those before it.
         sys.stdout.flush()
@@ -128,7 +129,8 @@ def _print(answers: list[Answer], scored_: list[list[Scored]], *, as_json: bool)
         say(f"{tally.right} of {tally.known} pictures whose class is known were recognized ({tally.accuracy:.1%}).")
 
 
-def _write_explanations(answer: Answer, folder: Path) -> None:
+def _write_explanations(answer: Answer, folder: Path, written: set[Path]) -> None:
+    """A file a picture, beside those ``written`` before: class folders hold pictures of the same names."""
     from launcher.cli.console import say
     from launcher.verbs.prediction import explanation_png
 
@@ -138,7 +140,10 @@ def _write_explanations(answer: Answer, folder: Path) -> None:
         if png is None:
             continue
         number = f".{index}" if len(answer.predictions) > 1 else ""
-        place = folder / f"{answer.file.name}{number}.explain.png"
+        place, copy = folder / f"{answer.file.name}{number}.explain.png", 1
+        while place in written:
+            place, copy = folder / f"{answer.file.name}{number}-{copy}.explain.png", copy + 1
+        written.add(place)
         place.write_bytes(png)
         each["explanation"] = str(place)
         say(f"Wrote {place}")

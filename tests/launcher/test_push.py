@@ -206,3 +206,14 @@ def test_the_command_line_says_what_it_does_and_prints_where_it_lies(s3: Any, fo
     again = CliRunner().invoke(push, words, catch_exceptions=False)
     assert "0 files to send, 0.0 MB; 3 are there already." in again.output
     assert len(stored(s3)) == 3
+
+
+def test_a_link_to_a_folder_is_refused_and_not_left_out_in_silence(s3: Any, folder: Path) -> None:
+    (folder / "train" / "beagle").symlink_to(folder / "test" / "pug")
+    with pytest.raises(UnusableData, match="beagle is a link to a folder"):
+        work(s3, folder).plan()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_an_error(s3: Any, folder: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        work(s3, folder / "none").plan()

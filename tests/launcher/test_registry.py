@@ -200,6 +200,7 @@ def test_without_an_account_nothing_is_built(tmp_path: Path) -> None:
 def test_a_dry_run_shows_every_command_and_changes_nothing(tmp_path: Path) -> None:
     with account() as variables:
         variables["BYOC_STATE"] = str(tmp_path / "state")
+        variables["https_proxy"] = "http://user:secret@proxy.example:3128"
         done = script("--dry-run", "--region", "cn-north-1", "--pretrained", "vgg16", **variables)
         ecr = boto3.client(
             "ecr", region_name="cn-north-1", endpoint_url=variables["AWS_ENDPOINT_URL"], aws_access_key_id="x",
@@ -212,6 +213,7 @@ def test_a_dry_run_shows_every_command_and_changes_nothing(tmp_path: Path) -> No
     assert [line.split()[1] for line in lines if line.startswith("docker build")] == ["build", "build"]
     assert f"--tag {host}/byoc-train:latest" in lines[0] and "PRETRAINED=vgg16" in lines[0]
     assert f"--tag {host}/byoc-serve:latest" in lines[1] and "--platform linux/amd64" in lines[1]
+    assert "--build-arg https_proxy " in lines[0] and "secret" not in done.stdout
     assert lines[2].endswith(f"login --username AWS --password-stdin {host}")
     assert lines[3:5] == [f"would create the ECR repository byoc-{role}" for role in ("train", "serve")]
     assert [line.rpartition(" push ")[2].partition(":")[0] for line in lines[5:]] == [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from launcher.cli.predict import _write_explanations
 from launcher.errors import ConfigError
 from launcher.report import sheet
+from launcher.verbs.prediction import Answer
 from launcher.verbs.scoring import Scored, Tally, scored, true_label
 from tests.data.sources import picture
 from tests.pages import Reader
@@ -74,3 +77,13 @@ def test_the_picture_has_a_place_for_each(tmp_path: Path, name: str) -> None:
 def test_a_sheet_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sheet\.pdf is neither; name it \.html or \.png"):
         sheet.check(Path("sheet.pdf"))
+
+
+def test_pictures_of_the_same_name_in_two_folders_have_an_explanation_each(tmp_path: Path) -> None:
+    written: set[Path] = set()
+    for label in ("ant", "bee"):
+        heat_map = base64.b64encode(label.encode()).decode()
+        answer = Answer(Path(label, "1.png"), "application/json", b"", [{"explanation": {"heat_map": heat_map}}])
+        _write_explanations(answer, tmp_path, written)
+        assert Path(answer.predictions[0]["explanation"]).read_text() == label
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png-1.explain.png", "1.png.explain.png"]
