@@ -117,7 +117,7 @@ def unpack(archive: Path, folder: Path) -> None:
             tar.extractall(folder, members=_harmless(tar, archive), **extra)  # type: ignore[arg-type]
     except FileNotFoundError as exc:
         raise LauncherError(f"There is no model at {archive}; has the job that makes it completed?") from exc
-    except (tarfile.TarError, EOFError, OSError) as exc:
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as exc:
         if getattr(exc, "errno", None) is not None:
             raise
         why = str(exc).partition("\n")[0].rstrip(":")  # a reason for each compression follows

@@ -63,11 +63,12 @@ def write(gathered: Gathered, output: Path, *, place: str = "") -> Path:
 def of_job(door: Door, description: Description) -> bytes:
     """The page that a training job has left in its output.tar.gz, of which no more is read than it takes.
 
-    Raises ConfigError for a job that still runs, NotFound for one that left none.
+    Raises ConfigError for a job that still runs, NotFound for one that left none, UnusableData for a damaged archive.
     """
-    for path, file in outputs.files(door, description, "report"):
-        if path == PurePosixPath(REPORT):
-            return file.read()
+    with outputs.readable(outputs.archive_of(description), "run the job again for its report"):
+        for path, file in outputs.files(door, description, "report"):
+            if path == PurePosixPath(REPORT):
+                return file.read()
     raise outputs.absent(description, "report")
 
 

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from launcher.config.frozen import checked_name
 from launcher.doors import Door
-from launcher.errors import ConfigError, NotFound, UnusableData
+from launcher.errors import ConfigError, NotFound
 from launcher.local.uris import to_path
 from launcher.verbs import outputs, training
 from launcher.verbs.logs import LogFollower
@@ -115,13 +115,16 @@ def in_order(found: Sequence[State]) -> list[State]:
 def tensors(place: str, door: Callable[[], Door]) -> Iterator[Path]:
     """The folder of tensors that ``place`` names: itself, one in it, an output.tar.gz, or a training job's.
 
-    Raises NotFound, and ConfigError for a job that still runs or whose tensors lie in S3.
+    Raises NotFound, UnusableData for a damaged archive, and ConfigError for a job that still runs or whose tensors lie
+    in S3.
     """
     path = Path(place)
     if path.is_dir():
         yield _tensor_folder(path)
     elif path.is_file():
-        with _unpacked(_members(path), f"There are no tensors in {path}; name a job's output.tar.gz.") as folder:
+        readable = outputs.readable(str(path), "take it again from the job's output")
+        none = f"There are no tensors in {path}; name a job's output.tar.gz."
+        with _unpacked(_members(path), readable, none) as folder:
             yield folder
     else:
         opened, description = _job(door, place)
@@ -130,7 +133,8 @@ def tensors(place: str, door: Callable[[], Door]) -> Iterator[Path]:
             yield _hooked(hook["S3OutputPath"], description)
         else:
             files = outputs.files(opened, description, "tensors")
-            with _unpacked(files, str(outputs.absent(description, "tensors"))) as folder:
+            readable = outputs.readable(outputs.archive_of(description), "run the job again for its tensors")
+            with _unpacked(files, readable, str(outputs.absent(description, "tensors"))) as folder:
                 yield folder
 
 
@@ -163,28 +167,29 @@ def _hooked(output: str, description: Description) -> Path:
 
 
 def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                if member.isfile() and (file := tar.extractfile(member)):
-                    yield PurePosixPath(member.name), file
-    except (tarfile.TarError, EOFError) as exc:
-        raise UnusableData(f"{archive} is not a readable tar.gz ({exc}); take it again from the job's output.") from exc
+    with tarfile.open(archive, "r:*") as tar:
+        yield from outputs.members(tar)
 
 
 @contextmanager
-def _unpacked(files: Iterator[tuple[PurePosixPath, IO[bytes]]], none: str) -> Iterator[Path]:
-    """The tensors among ``files`` in a folder of their own while it is needed; NotFound(none) where none are."""
+def _unpacked(
+    files: Iterator[tuple[PurePosixPath, IO[bytes]]], readable: AbstractContextManager[None], none: str
+) -> Iterator[Path]:
+    """The tensors among ``files`` in a folder of their own while it is needed; NotFound(none) where none are.
+
+    ``files`` are read within ``readable``.
+    """
     with tempfile.TemporaryDirectory(prefix="byoc-tensors-") as temporary:
         folder = Path(temporary)
-        for path, file in files:
-            parts = path.parts
-            if parts[:1] != (_IN_ARCHIVE,) or ".." in parts:
-                continue
-            target = folder.joinpath(*parts[1:])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as copy:
-                shutil.copyfileobj(file, copy)
+        with readable:
+            for path, file in files:
+                parts = path.parts
+                if parts[:1] != (_IN_ARCHIVE,) or ".." in parts:
+                    continue
+                target = folder.joinpath(*parts[1:])
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
         if not (folder / "collections").is_dir():
             raise NotFound(none)
         yield folder

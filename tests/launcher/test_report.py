@@ -23,7 +23,7 @@ from container.common.charts.scales import Category, Linear, Logarithmic, Revers
 from container.common.charts.svg import element, shortened
 from launcher.cli.root import root
 from launcher.doors import Door
-from launcher.errors import ConfigError, NotFound
+from launcher.errors import ConfigError, NotFound, UnusableData
 from launcher.report.importance import FEWEST, importances
 from launcher.report.search import page
 from launcher.report.trials import read
@@ -484,10 +484,11 @@ def test_no_more_of_an_output_is_read_than_the_page_takes(aws: Door, tmp_path: P
         (None, r"lonely \(Completed\) has left no report in s3://.*; `launch\.py logs lonely` tells what it did\."),
         (packed({"metrics.json": b"{}"}), "has left no report in"),
         (b"no archive at all", "is not a readable tar.gz"),
+        (packed({"report.html": random.Random(0).randbytes(50_000)})[:20_000], "is not a readable tar.gz"),
     ],
 )
 def test_a_training_job_without_a_page_is_told(aws: Door, tmp_path: Path, archive: bytes | None, said: str) -> None:
-    with pytest.raises(NotFound, match=said):
+    with pytest.raises((NotFound, UnusableData), match=said):
         report.save(with_output(aws, archive), "lonely", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 

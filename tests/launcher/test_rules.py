@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +109,35 @@ def test_nothing_of_an_archive_is_written_beside_its_tensors(tmp_path: Path) -> 
         tar.add(tmp_path / "evil", "debug/collections/fine")
     with tensors(str(archive), no_door) as folder:
         assert [path.name for path in folder.rglob("*") if path.is_file()] == ["fine"]
+
+
+def broken_off(content: bytes) -> bytes:
+    return content[:100_000]
+
+
+def rotten(content: bytes) -> bytes:
+    """What follows the first part is of no kind that deflate knows."""
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    first = compressor.compress(gzip.decompress(content)[:200_000]) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return first + b"\xff" * 1000
+
+
+@pytest.mark.parametrize("damage", [broken_off, rotten])
+def test_an_archive_that_is_damaged_in_the_midst_of_its_tensors_is_one_sentence(
+    tmp_path: Path, door: Door, create: Callable[..., str], ended: Callable[[str], dict[str, Any]],
+    damage: Callable[[bytes], bytes],
+) -> None:  # fmt: skip
+    left = tmp_path / "left"
+    (left / "debug/collections").mkdir(parents=True)
+    (left / "debug/collections/0.json").write_bytes(random.Random(0).randbytes(200_000).hex().encode())
+    ended(create("job"))
+    archive = tmp_path / "output/job/output/output.tar.gz"
+    pack([left], archive)
+    archive.write_bytes(damage(archive.read_bytes()))
+    for place in (str(archive), "job"):
+        with pytest.raises(UnusableData, match=r"output\.tar\.gz is not a readable tar\.gz \(.+\); [^\n]+\.$"):
+            with tensors(place, lambda: door):
+                pass
 
 
 @pytest.mark.parametrize(
