@@ -139,7 +139,7 @@ def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep
     """
     description = describe(door, name)
     current = description["EndpointConfigName"]
-    configs = {current: _variants(door, current)} if current == name else {}
+    configs = {name: _variants(door, name)} if current == name or _is_first_version(door, name) else {}
     configs |= {revision: _variants(door, revision) for revision in _revisions(door, name)}
     kept: list[str] = []
     if current not in configs:
@@ -164,6 +164,22 @@ def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep
     return Deletion(gone, kept)
 
 
+def _is_first_version(door: Door, name: str) -> bool:
+    """Whether the configuration of the endpoint's own name is there and its, though a later version serves now."""
+    try:
+        config = door.sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    except ClientError as exc:
+        if is_missing(exc):
+            return False
+        raise
+    return _belongs(door, config, name)
+
+
+def _belongs(door: Door, config: Description, name: str) -> bool:
+    tags = door.sagemaker.list_tags(ResourceArn=config["EndpointConfigArn"])["Tags"]
+    return {"Key": OWNER_TAG, "Value": name} in tags
+
+
 def _revisions(door: Door, name: str) -> list[str]:
     """Configurations of the endpoint's later versions: named as `deploy --endpoint` does, and tagged with its name."""
     found: list[str] = []
@@ -172,10 +188,8 @@ def _revisions(door: Door, name: str) -> list[str]:
     while True:
         answer = door.sagemaker.list_endpoint_configs(NameContains=stem, MaxResults=_PAGE, **token)
         for each in answer["EndpointConfigs"]:
-            if pattern.fullmatch(each["EndpointConfigName"]):
-                tags = door.sagemaker.list_tags(ResourceArn=each["EndpointConfigArn"])["Tags"]
-                if {"Key": OWNER_TAG, "Value": name} in tags:
-                    found.append(each["EndpointConfigName"])
+            if pattern.fullmatch(each["EndpointConfigName"]) and _belongs(door, each, name):
+                found.append(each["EndpointConfigName"])
         if not answer.get("NextToken"):
             return found
         token = {"NextToken": answer["NextToken"]}

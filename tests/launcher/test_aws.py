@@ -234,6 +234,7 @@ def test_deleting_takes_the_endpoint_and_what_was_made_for_it(account: Account) 
 def test_a_configuration_of_another_name_is_kept_with_its_models(account: Account) -> None:
     described = endpoint_described("InService") | {"EndpointConfigName": "shared"}
     account.sagemaker.add_response("describe_endpoint", described)
+    account.missing("describe_endpoint_config")
     account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []})
     account.sagemaker.add_response("describe_endpoint_config", config_described("shared", "bees"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})

@@ -127,10 +127,16 @@ def expect_configs(account: Scaled, **owners: str) -> None:
         account.sagemaker.add_response("list_tags", {"Tags": tags}, {"ResourceArn": CONFIG_ARN + name})
 
 
-def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scaled) -> None:
+@pytest.mark.parametrize("first_is_its", [True, False])
+def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scaled, first_is_its: bool) -> None:
     variants = [{"VariantName": "AllTraffic"}]
     serving = endpoint_described("InService", ProductionVariants=variants) | {"EndpointConfigName": REVISION}
     account.sagemaker.add_response("describe_endpoint", serving)
+    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees"))
+    owner = {"Tags": [{"Key": "endpoint", "Value": "bees" if first_is_its else "wasps"}]}
+    account.sagemaker.add_response("list_tags", owner)
+    if first_is_its:
+        account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees"))
     first = "bees-20251231-000000-000"
     expect_configs(account, **{first: "bees", "bees-20260101-000000-000": "bees-20260101-000000-000", REVISION: "bees"})
     account.sagemaker.add_response("describe_endpoint_config", config_described(first, first))
@@ -144,6 +150,9 @@ def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scale
                                   "ResourceIds": ["endpoint/bees/variant/AllTraffic"]})  # fmt: skip
     account.scaling.add_response("deregister_scalable_target", {}, requests.scalable_target("bees"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    if first_is_its:
+        account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
+        account.sagemaker.add_response("delete_model", {}, {"ModelName": "bees"})
     account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": first})
     account.sagemaker.add_response("delete_model", {}, {"ModelName": first})
     account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": REVISION})
