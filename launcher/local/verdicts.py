@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,5 +60,7 @@ def _status(name: str, state: Mapping[str, Any] | None, ended: bool) -> dict[str
     if details:
         found["StatusDetails"] = details[:_LONGEST_DETAILS]
     if state.get("LastModifiedTime"):
-        found["LastModifiedTime"] = datetime.fromisoformat(str(state["LastModifiedTime"]))
+        # A container of another's may tell the time in words of its own.
+        with suppress(ValueError):
+            found["LastModifiedTime"] = datetime.fromisoformat(str(state["LastModifiedTime"]))
     return found

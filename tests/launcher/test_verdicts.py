@@ -107,6 +107,15 @@ def test_a_file_of_another_make_is_passed_over(tmp_path: Path, content: str) -> 
     assert statuses(tmp_path, {}, ended=False) == {}
 
 
+def test_a_time_of_another_make_is_left_out(tmp_path: Path) -> None:
+    place = tmp_path / "ml/algo-1/output/data/rules.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps([{**written("Mine", "NoIssuesFound"), "LastModifiedTime": "yesterday"}]))
+    assert statuses(tmp_path, {}, ended=True) == {
+        "DebugRuleEvaluationStatuses": [{"RuleConfigurationName": "Mine", "RuleEvaluationStatus": "NoIssuesFound"}]
+    }
+
+
 def test_status_shows_a_line_a_rule_with_issues_first(watched: Callable[[str], str], ended: AtEnd, state: Path) -> None:
     ended(watched("complete"))
     done = CliRunner().invoke(root, ["status", "job", "--local", "--state", str(state)])

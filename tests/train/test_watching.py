@@ -18,6 +18,7 @@ from container.train import hook
 from container.train.console import Console
 from container.train.hook import DebugHook, NoWatcher
 from container.train.rules import board
+from container.train.rules.live import LiveRules
 from tests.train import dogs
 from tests.train.jobs import Jobs, losses
 from tests.train.places import configure
@@ -174,6 +175,13 @@ def test_a_hook_that_fails_harms_nothing(jobs: Jobs, monkeypatch: pytest.MonkeyP
     watched = jobs.run("watched", freeze="backbone", rules="default")
     assert losses(watched) == losses(plain)
     assert "warning: no more tensors were saved after a fault of the debugger hook (OSError: " in watched
+
+
+def test_a_job_that_fails_before_its_first_step_starts_no_rules(tmp_path: Path) -> None:
+    rules = LiveRules(tmp_path / "debug", tmp_path / "rules.json", "AllZero")
+    rules.end()
+    assert rules.finish(60.0) is None
+    assert not (tmp_path / "rules.json").exists(), "nobody has evaluated anything"
 
 
 def test_rules_that_cannot_start_harm_nothing(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

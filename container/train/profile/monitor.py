@@ -7,6 +7,7 @@ down. The kernel ends it with the process that started it, and its own child wit
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -49,10 +50,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _look(root: Path) -> None:
-    """Start ``scan``. What keeps it from looking keeps the job from its last look too, which says so."""
+    """Start ``scan``. What keeps it from looking keeps the job from its last look too, which says so.
+
+    Where there is no process to be had, all rules look at the job's end, and there are samples for them till then.
+    """
     silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     command = [sys.executable, "-W", "ignore", "-m", "container.train.profile.scan", str(root), str(os.getpid())]
-    os.posix_spawn(sys.executable, command, os.environ, file_actions=silent)
+    with contextlib.suppress(OSError):
+        os.posix_spawn(sys.executable, command, os.environ, file_actions=silent)
 
 
 def after(due: float, at: float, interval: float) -> float:

@@ -58,11 +58,13 @@ class LiveRules:
         self._timer = threading.Timer(self._delay, self._launch)
         self._timer.daemon = True
         self._starting = threading.Lock()
+        self._begun = False
         self._looked, self._changed = float("-inf"), 0
         self._reason: str | None = None
 
     def start(self) -> str | None:
         """Begin to watch; why that cannot be, or None where nothing is known yet."""
+        self._begun = True
         self._path.unlink(missing_ok=True)
         # A full disk is for the training to find, which alone can say so.
         with contextlib.suppress(StorageError):
@@ -116,7 +118,9 @@ class LiveRules:
         return self._reason
 
     def end(self) -> None:
-        """Tell the process that no more steps will come."""
+        """Tell the process that no more steps will come; nothing where a job ends before its first could have."""
+        if not self._begun:
+            return
         self._timer.cancel()
         self._launch()
         if self._process is not None and self._process.stdin is not None:

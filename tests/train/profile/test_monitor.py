@@ -128,5 +128,21 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -
     assert "Traceback" not in trouble
 
 
+def test_a_monitor_that_can_start_no_process_goes_on_sampling(tmp_path: Path) -> None:
+    # Rules are to look at once, and the interpreter has gone from where it was.
+    code = (
+        "import os, sys; from container.train.profile.monitor import main; "
+        "sys.executable = '/nowhere/python'; main([sys.argv[1], 'algo-1', '100', str(os.getppid()), '0'])"
+    )
+    monitor = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        assert until(lambda: samples(tmp_path) >= 3 or monitor.poll() is not None)
+        assert monitor.poll() is None
+    finally:
+        monitor.kill()
+        _, errors = monitor.communicate()
+    assert errors == ""
+
+
 def test_what_is_not_started_need_not_be_ended(tmp_path: Path) -> None:
     assert Monitoring(tmp_path, "algo-1", 100).finish() is None
