@@ -79,7 +79,7 @@ def command(
     explained: set[Path] = set()
     try:
         for answer in answers:
-            if answer.content_type != prediction.JSON:
+            if not answer.predictions:
                 sys.stdout.buffer.write(answer.payload)
                 continue
             for each in answer.predictions:

@@ -39,7 +39,7 @@ ALL_LABELS = 999_999
 
 @dataclass(frozen=True)
 class Reply:
-    """What the endpoint said: predictions when it answered in JSON, and the raw payload."""
+    """What the endpoint said: predictions when it answered in our JSON, and the raw payload."""
 
     content_type: str
     payload: bytes
@@ -122,7 +122,7 @@ def ask(
         raise _refusal(exc, name, what) from exc
     payload = answer["Body"].read()
     kind = str(answer.get("ContentType", "")).partition(";")[0]
-    return Reply(kind, payload, _predictions(kind, payload, name))
+    return Reply(kind, payload, _predictions(kind, payload))
 
 
 def content_type_of(file: Path) -> str:
@@ -130,17 +130,16 @@ def content_type_of(file: Path) -> str:
     return CONTENT_TYPES.get(file.suffix.lower(), OCTETS)
 
 
-def _predictions(content_type: str, payload: bytes, name: str) -> list[dict[str, Any]]:
+def _predictions(content_type: str, payload: bytes) -> list[dict[str, Any]]:
+    """The predictions of an answer in our own form; none of any other, which a model's own output_fn may have given."""
     if content_type != JSON:
         return []
     try:
-        predictions = json.loads(payload)["predictions"]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise PredictionError(
-            f"Endpoint {name} answered with JSON that holds no predictions; is it one of this project's? "
-            "--accept text/csv shows the raw answer."
-        ) from exc
-    return list(predictions)
+        predictions = [dict(each) for each in json.loads(payload)["predictions"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+    ours = all({"label", "index", "probability"} <= each.keys() for each in predictions)
+    return predictions if ours else []
 
 
 def _refusal(error: ClientError, name: str, what: str) -> Exception:

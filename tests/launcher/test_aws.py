@@ -258,6 +258,20 @@ def test_predictions_come_from_invoke_endpoint(account: Account, tmp_path: Path)
     assert answer.predictions[0]["label"] == "bee"
 
 
+@pytest.mark.parametrize(
+    "said", [b'{"predictions": [[0.1, 0.9]]}', b'{"predictions": [{"class": "bee"}]}', b'{"bee": 1}', b"bee"]
+)
+def test_an_answer_of_a_models_own_form_is_left_as_it_is(account: Account, tmp_path: Path, said: bytes) -> None:
+    picture = tmp_path / "bee.jpg"
+    picture.write_bytes(b"jpeg")
+    account.runtime.add_response(
+        "invoke_endpoint",
+        {"Body": StreamingBody(io.BytesIO(said), len(said)), "ContentType": "application/json"},  # type: ignore[arg-type]
+    )
+    (answer,) = prediction.predict(account.door, "bees", [picture])
+    assert (answer.payload, answer.predictions) == (said, [])
+
+
 def test_one_of_several_models_is_asked_for_by_its_name(account: Account, tmp_path: Path) -> None:
     picture = tmp_path / "bee.jpg"
     picture.write_bytes(b"jpeg")
