@@ -143,16 +143,16 @@ class _Job:
         self.record.move("Uploading", "Packing the model and the outputs")
         where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
         folders = list(self.folders.values())
-        debugger.deliver_profile(self.request, self.folder.name, folders)
-        if ending not in (0, "stopped", "overtime"):
-            # A failed job's output is kept for looking at; its model is not one.
-            packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)
-            self.record.end("Failed", reason=self._reason(int(ending)))
-            return
+        failed = ending not in (0, "stopped", "overtime")
         packing.pack([f / "output" / "data" for f in folders], where / OUTPUT_ARCHIVE)
-        if packing.pack([f / "model" for f in folders], where / MODEL_ARCHIVE):
+        # A failed job's output is kept for looking at; its model is not one.
+        if not failed and packing.pack([f / "model" for f in folders], where / MODEL_ARCHIVE):
             self.record.artifacts(to_uri(where / MODEL_ARCHIVE))
-        if ending == "stopped":
+        # Last, for it goes to another place, which may be full: no model should be lost with it.
+        debugger.deliver_profile(self.request, self.folder.name, folders)
+        if failed:
+            self.record.end("Failed", reason=self._reason(int(ending)))
+        elif ending == "stopped":
             self.record.end("Stopped", message="Stopped on request")
         elif ending == "overtime":
             self.record.end("Stopped", secondary="MaxRuntimeExceeded", message="Ran for MaxRuntimeInSeconds")
