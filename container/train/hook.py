@@ -6,10 +6,11 @@ which writes losses, weights, gradients and biases to output/data/debug, or by r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,7 @@ from container.train.evaluate import Evaluation
 from container.train.optim import CrossEntropyLoss
 from container.train.paths import Paths
 from container.train.rules.lightly import lightly
+from container.train.stopping import JobStopped
 
 if TYPE_CHECKING:  # smdebug is not imported where nobody asks for it
     from container.train.rules.live import LiveRules
@@ -76,6 +78,25 @@ class Watcher(Protocol):
 
     def conclude(self) -> None:
         """Wait, not for long, for what the rules have still to say."""
+
+
+@contextlib.contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Until training and evaluation are over: the export runs the network too, and is not to be watched.
+
+    Of a training that fails the rules' last word is waited for: what they have found is often why, and the page of the
+    job that failed tells of it.
+    """
+    try:
+        yield
+    except JobStopped:
+        watcher.close()
+        raise
+    except Exception:
+        watcher.close()
+        watcher.conclude()
+        raise
+    watcher.close()
 
 
 class NoWatcher:

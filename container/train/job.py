@@ -148,7 +148,7 @@ def _run(  # noqa: PLR0917
         scalars=tensorboard.of_job(paths, h, world, console),
         values=values,
     )
-    try:
+    with hook.watching(watcher):
         with profiler.phase("train"):
             state = fit(trainee, sources[TRAIN], sources[VALIDATION], criterion.to(world.device), around)
         watcher.evaluating()
@@ -160,9 +160,6 @@ def _run(  # noqa: PLR0917
                 for name, source in sources.items()
                 if name != TRAIN
             }
-    finally:
-        # The export runs the network too, and is not to be watched.
-        watcher.close()
     # The others are not needed for the export, and the first must not wait for them, nor they for it.
     leave()
     if not world.first:

@@ -3,7 +3,8 @@
 Parameters and defaults: Amazon SageMaker developer guide, "List of Debugger built-in rules". A step of its
 ``patience`` is an evaluation here, compared with the mean training loss since the one before; so many are allowed to
 lie above the threshold, and one more is not. To the letter it fires on most good trainings, whose training loss goes
-on falling when their validation loss has come to rest; we count an evaluation when its loss has risen from the lowest.
+on falling when their validation loss has come to rest; we count an evaluation when its loss has risen from the lowest,
+and the training loss has not risen with it: then the training diverges, and more images would not help.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def is_met(training: float, validation: float, ratio_threshold: float) -> bool:
     return ratio(training, validation) > ratio_threshold and validation - training > SMALLEST_GAP
 
 
-def has_risen(lowest: float, validation: float) -> bool:
-    """Whether the validation loss has left the lowest there was."""
-    return validation > (1 + RISE) * lowest
+def has_risen(before: float, now: float) -> bool:
+    """Whether a loss is more than what one at rest goes up by."""
+    return now > (1 + RISE) * before
 
 
 class Overfit(TensorRule[Parameters]):
@@ -59,7 +60,8 @@ class Overfit(TensorRule[Parameters]):
         super().__init__(base_trial, **parameters)
         self._phases = Phases()
         self._in_a_row = 0
-        self._lowest = math.inf
+        # The lowest validation loss, and the training loss of its time.
+        self._lowest, self._then = math.inf, math.inf
         self._last: tuple[int, str] = (0, "loss")
 
     def examine(self, step: Step) -> Iterator[Finding]:
@@ -80,8 +82,10 @@ class Overfit(TensorRule[Parameters]):
         if means is None:
             return
         p, (training, validation) = self.parameters, means
-        self._lowest = min(self._lowest, validation)
-        met = is_met(training, validation, p.ratio_threshold) and has_risen(self._lowest, validation)
+        if validation < self._lowest:
+            self._lowest, self._then = validation, training
+        risen = has_risen(self._lowest, validation) and not has_risen(self._then, training)
+        met = is_met(training, validation, p.ratio_threshold) and risen
         self._in_a_row = self._in_a_row + 1 if met else 0
         if self._in_a_row > p.patience:
             step, name = self._last

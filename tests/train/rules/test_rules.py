@@ -210,6 +210,12 @@ def test_overfit_does_not_speak_of_a_validation_loss_that_has_come_to_rest(recor
     assert recording.evaluate("Overfit").findings == []
 
 
+def test_overfit_does_not_speak_of_a_training_that_diverges(recording: Recording) -> None:
+    diverging = [(2.6, 2.7), (6.0, 80.0), (18.5, 2115.0), (40.0, 7.5e8), (90.0, 1e9)]
+    rounds(recording, diverging)
+    assert recording.evaluate("Overfit").findings == []
+
+
 def test_overfit_does_not_speak_of_a_single_bad_evaluation(recording: Recording) -> None:
     rounds(recording, [(1.0, 1.1), (0.6, 0.7), (0.4, 1.5), (0.3, 0.5), (0.2, 0.9), (0.1, 0.5)])
     assert recording.evaluate("Overfit").findings == []
