@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launcher.errors import ConfigError
+
 Document = dict[str, Any]
 Statement = dict[str, Any]
 
@@ -87,10 +89,20 @@ def find_scope(
     key: str | None = None,
     network: bool = False,
 ) -> Scope:
-    """A scope of what is known; ``role`` is a name or an ARN, and the bucket otherwise the one that the SDK makes."""
+    """A scope of what is known; ``role`` is a name or an ARN, and the bucket otherwise the one that the SDK makes.
+
+    Raises ConfigError for what can be no name.
+    """
     import boto3
 
     parts = parse_role(role)
+    for option, value, pattern, wanted in (
+        ("--role", parts.get("name", role), r"[\w+=,.@/-]{1,64}", "a role's name, or its ARN"),
+        ("--bucket", bucket, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name alone, without s3:// and prefix"),
+        ("--account", account, r"\d{12}", "the account's twelve digits"),
+    ):
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            raise ConfigError(f"{option} cannot be {value!r}; give {wanted}.")
     account = account or parts.get("account", ANY)
     region = region or ANY
     partition = parts.get("partition", "aws")

@@ -92,6 +92,7 @@ def dogs(*, destination: Path, classes: int, train: int, valid: int, test: int, 
 
 def _drawn(destination: Path, what: str, draw: Callable[[], None]) -> None:
     from launcher.cli.console import say, suggest
+    from launcher.data.layouts import LAYOUTS
     from launcher.errors import ConfigError
 
     if destination.exists() and any(destination.iterdir()):
@@ -99,7 +100,8 @@ def _drawn(destination: Path, what: str, draw: Callable[[], None]) -> None:
     say(f"Drawing {what}")
     draw()
     click.echo(str(destination))
-    suggest(f"launch.py data prepare {shlex.quote(str(destination))} {shlex.quote(f'{destination}-prepared')}")
+    shown = f"./{destination}" if str(destination) in LAYOUTS else destination
+    suggest(f"launch.py data prepare {shlex.quote(str(shown))} {shlex.quote(f'{shown}-prepared')}")
 
 
 @command.command("prepare", cls=Verb)
@@ -176,6 +178,10 @@ def _places(words: tuple[str, ...]) -> tuple[str | None, str, Path]:
 
     # A folder may be called "fingers": of two words the first is a layout when the second can only be a source.
     led = words[0] in LAYOUTS and (len(words) == 3 or (len(words) == 2 and _is_source(words[1])))
+    if led and len(words) == 2 and words[0] != words[1] and _is_source(words[0]):
+        raise click.UsageError(
+            f"'{words[0]}' is a layout, and a folder here; write ./{words[0]} for the folder, or --layout {words[0]}."
+        )
     layout, rest = (words[0], words[1:]) if led else (None, words)
     if len(rest) > 2:
         from container.common.names import did_you_mean

@@ -59,6 +59,7 @@ def command(
       launch.py predict bees photos/ --json
     """
     from launcher.cli.console import say
+    from launcher.errors import PredictionError
     from launcher.report import sheet as sheets
     from launcher.verbs import prediction
     from launcher.verbs.scoring import scored
@@ -70,9 +71,11 @@ def command(
     # The first picture is asked about with all labels, which tells what folders may be called after.
     most = prediction.ALL_LABELS if accept == prediction.JSON else top_k
     target = {key: word for key, word in (("TargetModel", target_model), ("TargetVariant", variant)) if word}
+    refused: list[prediction.PictureRefused] = []
     about = partial(
-        prediction.predict, door, name, content_type=content_type, accept=accept, explain=explain, target=target
-    )
+        prediction.predict, door, name, content_type=content_type, accept=accept, explain=explain, target=target,
+        on_refused=refused.append if len(chosen) > 1 else None,
+    )  # fmt: skip
     answers = chain(about(chosen[:1], top_k=most), about(chosen[1:], top_k=top_k))
     labels: set[str] = set()
     shown: list[Answer] = []
@@ -96,6 +99,10 @@ def command(
             _print(shown, rows, as_json=as_json)
             if sheet:
                 say(f"Wrote {sheets.write(list(chain.from_iterable(rows)), sheet, endpoint=name)}")
+    for fault in refused:
+        say(str(fault))
+    if refused:
+        raise PredictionError(f"{len(refused)} of {len(chosen)} pictures were refused; the lines above say why.")
 
 
 def _print(answers: list[Answer], scored_: list[list[Scored]], *, as_json: bool) -> None:

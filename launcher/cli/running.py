@@ -28,6 +28,12 @@ def place_words(where: DoorWords) -> str:
     return words + (f" --profile {where.profile}" if where.profile else "")
 
 
+def engine_words(door: Door, where: DoorWords) -> str:
+    """The option that starts something behind the same door, by the engine that was insisted on."""
+    insisted = f" {where.local}" if where.local in ("docker", "process") else ""
+    return f" --local{insisted}" if door.kind == "local" else ""
+
+
 def save_config(config: RunConfig, where: DoorWords) -> None:
     """Keep what was asked for beside what came of it."""
     for kind, part in (
@@ -68,7 +74,7 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     report_training(door, description, as_json=as_json, back=back)
     suggest(
         f"launch.py report {name} --open{back}",
-        f"launch.py deploy --job {name}{' --local' if door.kind == 'local' else ''}{back}",
+        f"launch.py deploy --job {name}{engine_words(door, where)}{back}",
     )
 
 

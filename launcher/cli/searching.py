@@ -9,7 +9,7 @@ import click
 from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
 from launcher.cli.options import DoorWords
-from launcher.cli.running import place_words, save_config, say_billed
+from launcher.cli.running import engine_words, place_words, save_config, say_billed
 from launcher.cli.trials import document, follow, headline
 from launcher.cli.watching import let_go
 from launcher.errors import INTERRUPTED
@@ -57,11 +57,11 @@ def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> N
     if door.kind == "aws":
         say_billed(tuning.described(door, [trial.name for trial in look.trials]))
     tuning.conclude(door, look.description)
-    local = " --local" if door.kind == "local" else ""
+    again = engine_words(door, where)
     suggest(
         f"launch.py report {name}{back}",
-        f"launch.py train --from-tuning {name}{local}{back}",
-        f"launch.py deploy --from-tuning {name}{local}{back}",
+        f"launch.py train --from-tuning {name}{again}{back}",
+        f"launch.py deploy --from-tuning {name}{again}{back}",
     )
 
 

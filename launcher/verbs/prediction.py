@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ _SUFFIXES = IMAGE_SUFFIXES | {suffix for suffix, kind in CONTENT_TYPES.items() i
 
 # More labels than any model has: the server gives as many as there are.
 ALL_LABELS = 999_999
+
+
+class PictureRefused(PredictionError):
+    """The endpoint is well, and could not take this picture."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +86,23 @@ def predict(
     top_k: int | None = None,
     explain: str | None = None,
     target: Mapping[str, str] | None = None,
+    on_refused: Callable[[PictureRefused], None] | None = None,
 ) -> Iterator[Answer]:
     """Ask about each file in turn; ``target`` is the model or the variant of an endpoint that has several.
 
-    Raises PredictionError in the server's own words.
+    Raises PredictionError in the server's own words; a picture that is refused goes to ``on_refused``, if that is
+    given, and the others are still asked about.
     """
     for file in files:
         sent = content_type or content_type_of(file)
-        reply = ask(door, name, file.read_bytes(), what=str(file), content_type=sent, accept=accept, top_k=top_k,
-                    explain=explain, target=target)  # fmt: skip
+        try:
+            reply = ask(door, name, file.read_bytes(), what=str(file), content_type=sent, accept=accept, top_k=top_k,
+                        explain=explain, target=target)  # fmt: skip
+        except PictureRefused as exc:
+            if on_refused is None:
+                raise
+            on_refused(exc)
+            continue
         yield Answer(file, reply.content_type, reply.payload, reply.predictions)
 
 
@@ -151,7 +163,9 @@ def _refusal(error: ClientError, name: str, what: str) -> Exception:
         except (ValueError, KeyError, TypeError):
             said = said.strip() or message
         status = error.response.get("OriginalStatusCode", "?")
-        return PredictionError(f"{what}: the endpoint answered {status}: {said}")
+        # What a caller did wrong is the picture's, but for a model that is not there.
+        kind = PictureRefused if str(status) in ("400", "413", "415") else PredictionError
+        return kind(f"{what}: the endpoint answered {status}: {said}")
     if code in ("ValidationError", "ValidationException") and "not found" in message:
         return NotFound(f"There is no endpoint '{name}'; `launch.py status` lists what there is.")
     if code in ("ValidationError", "ServiceUnavailable"):

@@ -107,6 +107,30 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert launch("status", "bees").returncode == 3
 
 
+def test_an_updated_script_is_served_with_the_model_of_the_same_job(
+    launch: Launch, images: Path, tmp_path: Path, state: Path
+) -> None:
+    assert launch("train", "--local", "process", "--data", images, "--name", "bees").returncode == 0
+    (tmp_path / "mine").mkdir()
+    script, picture = tmp_path / "mine" / "inference.py", tmp_path / "bee.jpg"
+    picture.write_bytes(b"code")
+    words = ("deploy", "--local", "process", "--job", "bees", "--code", script.parent)
+    script.write_text("def predict_fn(data, model:\n")
+    refused = launch(*words)
+    assert (refused.returncode, refused.stdout) == (2, ""), refused.stderr
+    assert f"{script} cannot be compiled (line 1: " in refused.stderr
+    for text in ("first = 1\n", "second = 2\n"):
+        script.write_text(text)
+        dry = json.loads(launch(*words, "--dry-run").stdout)
+        deployed = launch(*words)
+        assert deployed.returncode == 0, deployed.stderr
+        assert f"The model with {script.parent} as its code is now at file://" in deployed.stderr
+        assert dry["create_model"]["PrimaryContainer"]["ModelDataUrl"] in deployed.stderr
+        (document,) = json.loads(launch("predict", "bees-endpoint", picture, "--json").stdout)
+        assert document["seen"] == {"inference.py": text}
+        launch("delete", "bees-endpoint")
+
+
 def test_a_folder_of_classes_is_asked_with_the_truth_beside(
     launch: Launch, model: Path, tmp_path: Path, state: Path
 ) -> None:
@@ -132,10 +156,14 @@ def test_a_bad_picture_is_told_in_the_servers_words(launch: Launch, model: Path,
     assert launch("deploy", "--local", "process", "--model", model, "--name", "e").returncode == 0
     (tmp_path / "bad.png").write_bytes(b"bad")
     (tmp_path / "a.png").write_bytes(b"picture")
-    refused = launch("predict", "e", tmp_path / "a.png", tmp_path / "bad.png")
+    refused = launch("predict", "e", tmp_path / "bad.png")
     assert refused.returncode == 7
-    assert "a.png" in refused.stdout, "the answer that came before is shown"
     assert refused.stderr.endswith("bad.png: the endpoint answered 400: These bytes are no image.\n")
+    several = launch("predict", "e", tmp_path / "bad.png", tmp_path / "a.png")
+    assert several.returncode == 7
+    assert "a.png" in several.stdout, "the others are asked about"
+    assert "bad.png: the endpoint answered 400: These bytes are no image.\n" in several.stderr
+    assert several.stderr.endswith("1 of 2 pictures were refused; the lines above say why.\n")
     again = launch("deploy", "--local", "process", "--model", model, "--name", "e", "--env", "A=b")
     assert again.returncode == 8 and "choose another --name" in again.stderr
     saved = json.loads((state / "configs/endpoints/e.json").read_text())
@@ -180,6 +208,9 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         ),
         (["deploy", "--local", "--model", "/nowhere"], 3, "There is no model at /nowhere"),
         (["deploy", "--local", "--model", "launch.py"], 9, "launch.py is no tar archive; give a model.tar.gz"),
+        (["deploy", "--local", "--model", "x", "--code", "/nowhere"], 3, "There is no folder /nowhere; give --code"),
+        (["deploy", "--multi-model", "s3://b/x", "--code", "."], 2, "--code is put into one model; leave out"),
+        (["deploy", "--local", "--endpoint", "e", "--code", "."], 2, "--endpoint, --variant and --multi-model are"),
         (["deploy", "--local", "--job", "nobody"], 3, "There is no training job 'nobody'"),
         (["deploy", "--job", "nobody"], 3, "There is no training job 'nobody'"),
         (["predict", "nobody", "launch.py"], 3, "There is no endpoint 'nobody'"),

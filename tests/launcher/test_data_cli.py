@@ -59,6 +59,9 @@ def test_a_folder_may_be_called_as_a_layout_is(here: Path) -> None:
     assert launch("prepare", "bins", "out").exit_code == 0
     assert launch("prepare", "bins", "bins").exit_code == 0
     assert (here / "bins-prepared" / "train" / "2").is_dir()
+    unclear = launch("prepare", "bins", "out")
+    assert unclear.exit_code == 2
+    assert "write ./bins for the folder, or --layout bins." in " ".join(unclear.output.split())
 
 
 def test_json_tells_all_that_was_done(here: Path) -> None:
