@@ -143,7 +143,10 @@ class TrainingCalls:
         return response()
 
     def delete_training_job(self, **request: Any) -> Response:
-        """Forget an ended job and its folder; what it put into OutputDataConfig stays."""
+        """Forget an ended job and its folder; what it put into OutputDataConfig stays.
+
+        But for checkpoints among it: a new job of that name would go on from them. Those kept elsewhere stay.
+        """
         operation = "DeleteTrainingJob"
         check(_SERVICE, operation, request)
         name = request["TrainingJobName"]
@@ -153,6 +156,10 @@ class TrainingCalls:
                    code="ResourceInUse")  # fmt: skip
         # The supervisor writes the final status a moment before it ends.
         wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
+        asked = store.read_json(folder / store.REQUEST) or {}
+        checkpoints = to_path(asked.get("CheckpointConfig", {}).get("S3Uri") or "file:///")
+        if to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name in checkpoints.parents:
+            store.discard(checkpoints)
         try:
             self.store.remove(store.TRAINING_JOBS, name)
         except EngineError:

@@ -316,6 +316,17 @@ def test_a_running_job_is_not_deleted_and_an_ended_one_is(
     assert not (state / "training-jobs/job").exists()
 
 
+@pytest.mark.parametrize(("place", "stays"), [("output/job/checkpoints", False), ("elsewhere", True)])
+def test_a_deleted_jobs_own_checkpoints_go_with_it(
+    door: Door, create: Create, ended: AtEnd, tmp_path: Path, place: str, stays: bool
+) -> None:
+    ended(create("job", checkpoints=to_uri(tmp_path / place)))
+    (tmp_path / place / "checkpoint.pt").write_bytes(b"weights")
+    door.sagemaker.delete_training_job(TrainingJobName="job")
+    assert (tmp_path / place).exists() is stays
+    assert (tmp_path / "output/job/output/model.tar.gz").is_file()
+
+
 def test_an_unknown_job_is_a_validation_exception(door: Door) -> None:
     for call in (door.sagemaker.describe_training_job, door.sagemaker.stop_training_job):
         with pytest.raises(ClientError, match="not found") as refused:
