@@ -20,6 +20,10 @@ class ContainerError(Exception):
     """Something a person can put right: the message says what failed, why, and what to do."""
 
 
+# In what a process says that has only lost another one of its job: who asks for the reason is to look further.
+ELSEWHERE = "its own host has the reason"
+
+
 class HyperparameterError(ContainerError):
     """A hyperparameter is unknown, or its value cannot be used."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from container.common import telemetry
-from container.common.errors import ContainerError, first_line
+from container.common.errors import ELSEWHERE, ContainerError, first_line
 from container.common.hyperparameters import Hyperparameters, parse
 from container.train import storage
 from container.train.console import Console
@@ -121,7 +121,7 @@ def guarded(
         if _lost(exc):
             if stop is not None and stop.raised:
                 _leave(STOPPED_STATUS)
-            return _failed(paths, f"Another process of the job ended ({first_line(exc)}); its own host has the reason.")
+            return _failed(paths, f"Another process of the job ended ({first_line(exc)}); {ELSEWHERE}.")
         # The last door: whatever it is, the reason must reach the failure file, and the log its trace.
         traceback.print_exc()
         return _failed(paths, _unknown(exc))

@@ -59,7 +59,7 @@ class Resources:
             f"--nnodes={len(self.hosts)}",
             f"--nproc-per-node={self.per_host}",
             f"--node-rank={self.hosts.index(self.current_host)}",
-            f"--master-addr={self.hosts[0] if len(self.hosts) > 1 else '127.0.0.1'}",
+            f"--master-addr={os.environ.get('MASTER_ADDR') or (self.hosts[0] if len(self.hosts) > 1 else '127.0.0.1')}",
             f"--master-port={os.environ.get('MASTER_PORT') or (PORT if len(self.hosts) > 1 else _free_port())}",
             "--max-restarts=0",
             "-m",

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from launcher.local import debugger, engines, layout, packing, store
+from launcher.local import debugger, engines, layout, packing, reasons, store
 from launcher.local.engines.base import Cancelled, Engine, Run, Workload
-from launcher.local.engines.commands import last_words
 from launcher.local.metrics import LogReader, MetricCollector
+from launcher.local.reasons import HostEnd
 from launcher.local.records import TrainingRecord
 from launcher.local.settings import Settings
 from launcher.local.supervisor import sentence
+from launcher.local.threads import threads_each
 from launcher.local.uris import to_path, to_uri
 
 _POLL_SECONDS = 0.2
+# For the reason of a failed host, when another one was the first to end because it lost that one.
+_REASON_SECONDS = 15.0
 MODEL_ARCHIVE, OUTPUT_ARCHIVE = "model.tar.gz", "output.tar.gz"
 
 Stop = Callable[[], bool]
@@ -65,10 +67,11 @@ class _Job:
         run = engine.start(workload, note=self._note)
         try:
             ending = self._watch(run, metrics)
+            ends = self._ends(run)
         finally:
             run.close()
         self._read(metrics, final=True)
-        self._finish(ending, metrics)
+        self._finish(ending, ends)
 
     def _not_stopped(self) -> None:
         if self.stop():
@@ -84,7 +87,8 @@ class _Job:
         watched = debugger.mounts(self.request, self.folder.name)
         for host in self.hosts:
             folder = self.folders[host]
-            layout.lay_out(folder, self.request, host=host, everyone=self.hosts, base=engine.base(folder))
+            layout.lay_out(folder, self.request, host=host, everyone=self.hosts, base=engine.base(folder),
+                           interface=engine.interface)  # fmt: skip
             for mount in mounts:
                 (folder / Path(mount.target).relative_to("/opt/ml")).parent.mkdir(parents=True, exist_ok=True)
             for mount in watched:
@@ -102,6 +106,7 @@ class _Job:
             environment={
                 "TRAINING_JOB_NAME": self.folder.name,
                 "TRAINING_JOB_ARN": self.record.document.get("TrainingJobArn", ""),
+                **({} if self.gpu else threads_each(len(self.hosts))),
                 **self.request.get("Environment", {}),
             },
             entrypoint=tuple(specification.get("ContainerEntrypoint", ())),
@@ -118,6 +123,7 @@ class _Job:
             status = run.poll()
             self._read(metrics)
             if status is not None:
+                self._hear_out(run, metrics)
                 return status
             if self.stop():
                 return self._end_early(run, metrics, "stopped")
@@ -125,11 +131,23 @@ class _Job:
                 return self._end_early(run, metrics, "overtime")
             run.wait(_POLL_SECONDS)
 
+    def _hear_out(self, run: Run, metrics: MetricCollector) -> None:
+        """Give the other hosts time to say why, where a failed one only knows that it lost another."""
+        deadline = time.monotonic() + _REASON_SECONDS
+        while None in run.statuses.values() and not reasons.is_known(self._ends(run)) and time.monotonic() < deadline:
+            run.wait(_POLL_SECONDS)
+            self._read(metrics)
+
+    def _ends(self, run: Run) -> list[HostEnd]:
+        return [HostEnd(host, run.statuses[host], self.folders[host], self.logs[host]) for host in self.hosts]
+
     def _end_early(self, run: Run, metrics: MetricCollector, why: str) -> str:
         self.record.move("Stopping", f"Asked to end; killed in {self.settings.grace_seconds:g} s if it does not")
         run.terminate()
         deadline = time.monotonic() + self.settings.grace_seconds
-        while run.wait(_POLL_SECONDS) is None and time.monotonic() < deadline:
+        # All hosts: one that has nothing to write must not take the checkpoint from the one that has.
+        while None in run.statuses.values() and time.monotonic() < deadline:
+            run.wait(_POLL_SECONDS)
             self._read(metrics)
         return why
 
@@ -139,7 +157,7 @@ class _Job:
             if metrics.feed(reader.lines(final=final), self.clock()):
                 self.record.metrics(metrics.last)
 
-    def _finish(self, ending: int | str, metrics: MetricCollector) -> None:
+    def _finish(self, ending: int | str, ends: list[HostEnd]) -> None:
         self.record.move("Uploading", "Packing the model and the outputs")
         where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
         folders = list(self.folders.values())
@@ -151,7 +169,7 @@ class _Job:
         # Last, for it goes to another place, which may be full: no model should be lost with it.
         debugger.deliver_profile(self.request, self.folder.name, folders)
         if failed:
-            self.record.end("Failed", reason=self._reason(int(ending)))
+            self.record.end("Failed", reason=self._reason(int(ending), ends))
         elif ending == "stopped":
             self.record.end("Stopped", message="Stopped on request")
         elif ending == "overtime":
@@ -159,22 +177,7 @@ class _Job:
         else:
             self.record.end("Completed", message="Training job completed")
 
-    def _reason(self, status: int) -> str:
-        """What the job says of its failure, or what its log said last."""
-        for folder in self.folders.values():
-            file = folder / "output" / "failure"
-            said = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
-            if said:
-                return f"AlgorithmError: {said.rstrip('.')}, exit code: {status}"
-        if status == 128 + signal.SIGKILL:
-            checkpoints = self.request.get("CheckpointConfig", {}).get("S3Uri")
-            again = f"with --checkpoints {checkpoints} to go on, or " if checkpoints else ""
-            return (
-                f"AlgorithmError: The training was killed (signal 9), perhaps for want of memory; train again {again}"
-                f"with less of it (a smaller --batch-size), exit code: {status}"
-            )
-        words = ""
-        for log in self.logs.values():
-            text = log.read_text(encoding="utf-8", errors="replace")[-20_000:]
-            words = words or (last_words(text) if text.strip() else "")
-        return f"AlgorithmError: the training printed last: {words or 'nothing'}, exit code: {status}"
+    def _reason(self, status: int, ends: list[HostEnd]) -> str:
+        checkpoints = self.request.get("CheckpointConfig", {}).get("S3Uri")
+        again = f"with --checkpoints {checkpoints} to go on, or " if checkpoints else ""
+        return reasons.reason(ends, status, again=again)

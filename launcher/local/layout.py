@@ -21,10 +21,13 @@ def hosts(count: int) -> list[str]:
     return [f"algo-{number}" for number in range(1, count + 1)]
 
 
-def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[str], base: str = _ROOT) -> None:
+def lay_out(
+    folder: Path, request: dict[str, Any], *, host: str, everyone: list[str], base: str = _ROOT, interface: str = "lo"
+) -> None:
     """Make one host's folders and its input/config files, as SageMaker's platform writes them.
 
     ``base`` is what the job calls ``folder``; paths under /opt/ml that it is told are told under this one.
+    Several hosts meet over ``interface``.
     """
     config = folder / "input" / "config"
     for place in (config, folder / "input" / "data", folder / "model", folder / "output" / "data",
@@ -37,7 +40,7 @@ def lay_out(folder: Path, request: dict[str, Any], *, host: str, everyone: list[
         {
             "current_host": host,
             "hosts": everyone,
-            "network_interface_name": "eth0" if len(everyone) > 1 else "lo",
+            "network_interface_name": interface if len(everyone) > 1 else "lo",
             "current_instance_type": instance,
             "current_group_name": "homogeneousCluster",
             "instance_groups": [

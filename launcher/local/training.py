@@ -75,13 +75,6 @@ class TrainingCalls:
             refuse(operation, "AlgorithmSpecification.TrainingImage is needed; algorithms of AWS do not run locally.")
         if "StoppingCondition" not in request or "ResourceConfig" not in request:
             refuse(operation, "StoppingCondition and ResourceConfig are needed.")
-        instances = int(request["ResourceConfig"].get("InstanceCount", 1))
-        if instances > 1 and self.settings.engine != "docker":
-            refuse(
-                operation,
-                f"The process engine runs one instance, not {instances}; use --local docker.",
-                code="ResourceLimitExceeded",
-            )
         for definition in specification.get("MetricDefinitions", []):
             try:
                 re.compile(definition["Regex"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from launcher.config.managed import Managed
 from launcher.config.run import Endpoint, Training
 from launcher.doors import Door
 from launcher.errors import EngineError
@@ -111,7 +112,7 @@ def test_several_instances_are_containers_on_a_network_of_their_own(
     runs = calls(engine, "run")
     assert sorted(flag(run, "--hostname") for run in runs) == [["algo-1"], ["algo-2"]]
     assert len({flag(run, "--network")[0] for run in runs}) == 1
-    assert [call[1] for call in calls(engine, "network")] == ["create", "rm"]
+    assert [call[1] for call in calls(engine, "network")] == ["rm", "create", "rm"], "one of a killed job may be left"
     told = json.loads((state / "training-jobs/job/ml/algo-2/input/config/resourceconfig.json").read_text())
     assert told["current_host"] == "algo-2" and told["hosts"] == ["algo-1", "algo-2"]
     assert told["network_interface_name"] == "eth0"
@@ -122,6 +123,39 @@ def test_one_failed_host_ends_the_others(
 ) -> None:
     assert ended(create("job", "fail", instance_count=2))["TrainingJobStatus"] == "Failed"
     wait(lambda: not processes_under(state))
+
+
+def test_several_isolated_instances_meet_on_a_network_without_a_way_out(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], engine: Path
+) -> None:
+    ended(create("job", instance_count=2, managed=Managed(isolated=True)))
+    (made,) = [call for call in calls(engine, "network") if call[1] == "create"]
+    assert made[2:-1] == ["--internal"]
+
+
+def test_the_host_that_was_killed_is_named_and_the_other_one_ended(
+    create: Callable[..., str], ended: Callable[[str], dict[str, Any]], said: Callable[[str, str], bool], engine: Path,
+    state: Path,
+) -> None:  # fmt: skip
+    name = create("job", "wait", instance_count=2)
+    (container,) = wait(lambda: list(engine.glob("container-byoc-job-algo-2-*")))
+    wait(lambda: said(name, "waiting"))
+    os.kill(int(container.read_text()), signal.SIGKILL)
+    assert ended(name)["FailureReason"].startswith(
+        "AlgorithmError: The training was killed (signal 9) on algo-2, which ended it on the other hosts"
+    )
+    wait(lambda: not processes_under(state))
+
+
+def test_the_network_of_a_killed_supervisor_is_removed_with_its_containers(
+    door: Door, create: Callable[..., str], said: Callable[[str, str], bool], engine: Path, state: Path
+) -> None:
+    name = create("job", "wait", instance_count=2)
+    wait(lambda: len(list(engine.glob("container-*"))) == 2 and said(name, "waiting"))
+    os.kill(json.loads((state / "training-jobs/job/supervisor.json").read_text())["pid"], signal.SIGKILL)
+    wait(lambda: door.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Failed")
+    wait(lambda: not processes_under(state))
+    assert [call[1] for call in calls(engine, "network")] == ["rm", "create", "rm"]
 
 
 def test_a_local_gpu_is_handed_on(

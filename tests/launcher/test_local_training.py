@@ -349,10 +349,6 @@ def test_requests_are_checked_as_boto3_and_sagemaker_check_them(door: Door, trai
         with pytest.raises(ClientError) as refused:
             door.sagemaker.create_training_job(**{**good, **change})
         assert code_of(refused) == "ValidationException"
-    several = {**good, "ResourceConfig": {**good["ResourceConfig"], "InstanceCount": 2}}
-    with pytest.raises(ClientError, match="--local docker") as refused:
-        door.sagemaker.create_training_job(**several)
-    assert code_of(refused) == "ResourceLimitExceeded"
 
 
 def test_answers_have_the_shape_that_botocore_describes(door: Door, create: Create, ended: AtEnd) -> None:

@@ -174,13 +174,16 @@ def test_the_loss_of_another_process_is_never_the_reason_where_there_is_one(tmp_
 
 def test_torchrun_is_told_what_resourceconfig_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSES_PER_HOST", "4")
-    monkeypatch.delenv("MASTER_PORT", raising=False)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
     raw = {"hosts": ["algo-2", "algo-1"], "current_host": "algo-2", "network_interface_name": "eth7"}
     found = Resources.read(raw)
     assert found.processes == 8
     words = found.command()
     assert {"--nnodes=2", "--nproc-per-node=4", "--node-rank=1", "--master-addr=algo-1"} <= set(words)
     assert found.environment()["NCCL_SOCKET_IFNAME"] == found.environment()["GLOO_SOCKET_IFNAME"] == "eth7"
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert "--master-addr=127.0.0.1" in found.command(), "hosts whose names mean nothing are told where to meet"
 
 
 def test_without_several_gpus_or_hosts_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

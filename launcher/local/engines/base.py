@@ -49,6 +49,10 @@ class Run(Protocol):
     def handles(self) -> dict[str, Any]:
         """What must be cleaned away if nobody is left to call ``close``; JSON, for ``Engine.sweep``."""
 
+    @property
+    def statuses(self) -> dict[str, int | None]:
+        """Each host's exit status, or None while it runs."""
+
     def poll(self) -> int | None:
         """The exit status, or None while it runs; the first host to fail decides."""
 
@@ -65,10 +69,19 @@ class Run(Protocol):
         """End everything at once and leave nothing behind: processes, containers, networks, foreign owners."""
 
 
+def outcome(statuses: Mapping[str, int | None]) -> int | None:
+    """What several hosts come to: a failed one's status; 0 when all ended well; None while any runs."""
+    failed = [status for status in statuses.values() if status]
+    if failed:
+        return failed[0]
+    return None if None in statuses.values() else 0
+
+
 class Engine(Protocol):
-    """Runs workloads."""
+    """Runs workloads; several hosts of one meet over the network ``interface``."""
 
     name: str
+    interface: str
 
     def prepare(self, role: str, image: str, *, gpu: bool, say: Say, cancelled: Callable[[], bool]) -> None:
         """Make the environment or image ready. Raises EngineError, or Cancelled."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError
-from launcher.local.engines.base import Run, Say, Workload
+from launcher.local.engines.base import Run, Say, Workload, outcome
 from launcher.local.engines.images import ensure_image
 from launcher.local.engines.ownership import User, take_over
 from launcher.local.settings import Settings
@@ -34,6 +34,7 @@ class DockerEngine:
     """Runs a workload as containers."""
 
     name = "docker"
+    interface = "eth0"
 
     def __init__(self, settings: Settings, *, user: User | None = None) -> None:
         self._settings = settings
@@ -107,9 +108,11 @@ class DockerRun:
 
     def start(self) -> None:
         """Start every container."""
-        _remove(self._command, self._names.values(), "")
+        _remove(self._command, self._names.values(), self._network)
         if self._network:
-            _call(self._command, "network", "create", self._network)
+            # Hosts without a way out still meet each other.
+            closed = ["--internal"] if self._workload.isolated else []
+            _call(self._command, "network", "create", *closed, self._network)
         # Docker takes a file's values as they stand, a line each; only one of several lines has to go through the
         # client's own environment, which `sudo` would empty, and in which PATH or DOCKER_HOST mean the client.
         given = self._workload.environment
@@ -123,13 +126,15 @@ class DockerRun:
                     env=environment, start_new_session=True,
                 )  # fmt: skip
 
+    @property
+    def statuses(self) -> dict[str, int | None]:
+        """As the clients give them; a client ended by a signal counts as its container."""
+        ended = {host: client.poll() for host, client in self._clients.items()}
+        return {host: 128 - status if status is not None and status < 0 else status for host, status in ended.items()}
+
     def poll(self) -> int | None:
         """The first failed host's status; 0 when all ended well; None while any runs."""
-        statuses = [client.poll() for client in self._clients.values()]
-        failed = [status for status in statuses if status]
-        if failed:
-            return failed[0] if failed[0] > 0 else 128 - failed[0]
-        return 0 if all(status == 0 for status in statuses) else None
+        return outcome(self.statuses)
 
     def wait(self, seconds: float) -> int | None:
         """The same, as soon as the only host has ended; several are looked at after ``seconds``."""

@@ -22,6 +22,7 @@ from launcher.errors import EngineError
 from launcher.local.engines.base import Run, Say, Workload, handle_documents, handles_of
 from launcher.local.engines.environments import Environments, find_uv, uv_environment
 from launcher.local.engines.ports import Port
+from launcher.local.engines.several import HostRuns, meeting_words
 from launcher.local.engines.warm import TRAIN, Forked, NotWarm
 from launcher.local.processes import Handle, descendants, kill_tree
 from launcher.local.settings import Settings
@@ -47,6 +48,7 @@ class ProcessEngine:
     """Runs a workload as processes of this machine."""
 
     name = "process"
+    interface = "lo0" if sys.platform == "darwin" else "lo"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,18 +64,34 @@ class ProcessEngine:
         return str(folder)
 
     def start(self, workload: Workload, *, note: Callable[[dict[str, Any]], None]) -> Run:
-        """Start the one host's process."""
-        if len(workload.folders) != 1:
-            raise EngineError("The process engine runs one instance; use --local docker for several.")
-        ((host, folder),) = workload.folders.items()
+        """Start a process a host."""
+        if len(workload.folders) == 1:
+            (host,) = workload.folders
+            run = self._started(workload, host, {})
+            note(run.handles)
+            return run
+        runs: list[Run] = []
+        several = HostRuns(runs, meeting := Port())
+        try:
+            for host in workload.folders:
+                runs.append(self._started(workload, host, meeting_words(meeting)))
+                note(several.handles)
+        except BaseException:
+            several.close()
+            raise
+        return several
+
+    def _started(self, workload: Workload, host: str, told: Mapping[str, str]) -> ProcessRun:
+        folder = workload.folders[host]
+        given = {**told, **workload.environment}
         for mount in workload.mounts:
             _link(folder, mount.target, mount.source)
         port = Port() if workload.role == "serve" else None
         if port is None:
-            environment = self.training_environment(folder, workload.environment, gpu=workload.gpu)
+            environment = self.training_environment(folder, given, gpu=workload.gpu)
         else:
             serving = self._serving_environment(folder, port, gpu=workload.gpu)
-            environment = self._environment(folder, serving, workload.environment, gpu=workload.gpu)
+            environment = self._environment(folder, serving, given, gpu=workload.gpu)
         process: Spawned | Forked | None = self._forked(workload, environment, host)
         if process is None:
             try:
@@ -82,9 +100,7 @@ class ProcessEngine:
                 if port:
                     port.close()
                 raise EngineError(f"The {workload.role} command cannot be started: {exc}.") from exc
-        run = ProcessRun(process, folder, port)
-        note(run.handles)
-        return run
+        return ProcessRun(process, host, folder, port)
 
     def _spawned(self, workload: Workload, environment: Mapping[str, str], host: str) -> Spawned:
         with workload.logs[host].open("ab") as log:
@@ -115,8 +131,9 @@ class ProcessEngine:
 
     def sweep(self, handles: Mapping[str, Any]) -> None:
         """Kill what a supervisor that died has left, wherever it may have hidden from its process group."""
-        for handle in handles_of(handles):
-            kill_tree(handle, known=told_to_work_in(Path(handles["folder"])) if "folder" in handles else ())
+        for each in handles.get("hosts", [handles]):
+            for handle in handles_of(each):
+                kill_tree(handle, known=told_to_work_in(Path(each["folder"])) if "folder" in each else ())
 
     def training_command(self, *, gpu: bool) -> list[str]:
         """The environment's Python and the toolkit's `train`."""
@@ -207,8 +224,9 @@ class Spawned(subprocess.Popen[bytes]):
 class ProcessRun:
     """One started process and all that it starts."""
 
-    def __init__(self, process: Spawned | Forked, folder: Path, port: Port | None) -> None:
+    def __init__(self, process: Spawned | Forked, host: str, folder: Path, port: Port | None) -> None:
         self._process = process
+        self._host = host
         self._folder = folder
         self._port = port
         self._leader = Handle.of(process.pid)
@@ -218,6 +236,11 @@ class ProcessRun:
     def handles(self) -> dict[str, Any]:
         """The process group's leader, and the folder that all below it work in."""
         return {"processes": handle_documents([self._leader]), "folder": str(self._folder)}
+
+    @property
+    def statuses(self) -> dict[str, int | None]:
+        """The one host's."""
+        return {self._host: self.poll()}
 
     def poll(self) -> int | None:
         """The exit status; a process ended by a signal gives 128 + its number, as a container does."""

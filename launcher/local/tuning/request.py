@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from launcher.local.store import Document
+from launcher.local.threads import threads_each
 from launcher.local.tuning.space import Values
 
 # What a training job takes of the definition as it stands.
 _TAKEN = ("AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig",
           "StoppingCondition", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
           "EnableManagedSpotTraining", "RetryStrategy", "Environment")  # fmt: skip
-_THREADS = "OMP_NUM_THREADS"
 
 
 def trial_request(search: Document, name: str, values: Values) -> dict[str, Any]:
@@ -36,9 +35,7 @@ def trial_request(search: Document, name: str, values: Values) -> dict[str, Any]
         request["CheckpointConfig"] = {**checkpoints, "S3Uri": place}
     at_once = int(config["ResourceLimits"]["MaxParallelTrainingJobs"])
     if at_once > 1:
-        # Trainings that each take every core hold each other up, by an order of magnitude.
-        share = str(max(1, len(os.sched_getaffinity(0)) // at_once)) if hasattr(os, "sched_getaffinity") else "1"
-        request["Environment"] = {_THREADS: share, **definition.get("Environment", {})}
+        request["Environment"] = {**threads_each(at_once), **definition.get("Environment", {})}
     return request
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 base = Path(os.environ["SAGEMAKER_BASE_DIR"])
 hyperparameters = json.loads((base / "input/config/hyperparameters.json").read_text())
+host = json.loads((base / "input/config/resourceconfig.json").read_text())["current_host"]
 mode = os.environ.get("FAKE_MODE", "complete")
 
 
 def on_term(_number: int, _frame: object) -> None:
+    if host == os.environ.get("FAKE_SLOW_HOST"):
+        time.sleep(1)
     (base / "checkpoints" / "last").write_text("terminated")
     print("terminated", flush=True)
     sys.exit(1)
@@ -49,6 +52,18 @@ if mode in ("wait", "stubborn"):
     time.sleep(300)
 if mode == "show":
     print("saw", json.dumps({name: os.environ.get(name) for name in ("TOKEN", "LINES", "DOCKER_HOST")}), flush=True)
+if mode == "meet":
+    print("meets at", os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT"), flush=True)
+if mode == "lose":
+    lost = base.parent / "algo-1/output/failure"
+    if host == "algo-1":
+        lost.write_text(os.environ["FAKE_LOSS"])
+        sys.exit(1)
+    # Its own reason comes after the others have noticed.
+    while not lost.exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    mode = "fail"
 if mode == "fail":
     (base / "output").mkdir(exist_ok=True)
     (base / "output/failure").write_text("The learning rate is too high; lower --lr.")
