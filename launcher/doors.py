@@ -69,8 +69,9 @@ class Logs(Protocol):
 class Door:
     """Clients, and how many seconds to leave between two looks at something that changes.
 
-    ``read`` opens the object at an S3Uri, and raises NotFound where there is none. ``address`` is where a named
-    endpoint in service answers HTTP by itself; None behind AWS's door, which answers signed requests alone.
+    ``read`` opens the object at an S3Uri, and raises NotFound where there is none; ``write`` puts a file there, whole
+    or not at all. ``address`` is where a named endpoint in service answers HTTP by itself; None behind AWS's door,
+    which answers signed requests alone.
     """
 
     kind: Kind
@@ -78,6 +79,7 @@ class Door:
     runtime: Runtime
     logs: Logs
     read: Callable[[str], IO[bytes]]
+    write: Callable[[str, Path], None]
     interval: float
     # AWS's; none here.
     region: str = ""
@@ -112,6 +114,7 @@ def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
         runtime=runtime,
         logs=LocalLogs(store),
         read=objects.read,
+        write=objects.write,
         interval=0.25,
         address=runtime.address,
     )

@@ -54,6 +54,7 @@ def aws_door(
         runtime=cast(Runtime, runtime),
         logs=cast(Logs, Patient(logs, sleep)),
         read=objects.read,
+        write=objects.write,
         autoscaling=autoscaling,
         measure=objects.measure,
         interval=interval,

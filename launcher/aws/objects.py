@@ -1,20 +1,21 @@
-"""Objects in S3, read as streams."""
+"""Objects in S3, read as streams, and written from files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
-from launcher.errors import NotFound
+from launcher.errors import AwsError, NotFound
 
 _ABSENT = ("NoSuchKey", "NoSuchBucket", "404")
 
 
 class Objects:
-    """Reads s3:// URIs; ``client`` makes boto3.client("s3"), and only once something is read."""
+    """Reads and writes s3:// URIs; ``client`` makes boto3.client("s3"), and only once it is needed."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = cache(client)
@@ -29,6 +30,16 @@ class Objects:
                 raise NotFound(f"There is nothing at {uri}.") from exc
             raise
         return body
+
+    def write(self, uri: str, file: Path) -> None:
+        """Put ``file`` at ``uri``. Raises AwsError."""
+        from boto3.exceptions import S3UploadFailedError
+
+        bucket, key = split(uri)
+        try:
+            self._client().upload_file(str(file), bucket, key)
+        except S3UploadFailedError as exc:
+            raise AwsError(f"{' '.join(str(exc).split())}; these credentials need s3:PutObject there.") from exc
 
     def measure(self, uri: str, enough: int) -> int:
         """Bytes of all objects whose address begins with ``uri``; no more are counted than make ``enough``."""

@@ -12,13 +12,17 @@ from launcher.cli.aws_options import endpoint_aws_options, hosting_words, idle
 from launcher.cli.options import DoorWords, Verb, door_options, image_option, json_option, pairs, role_option
 
 if TYPE_CHECKING:
-    from launcher.config import Endpoint
+    from launcher.config import Endpoint, RunConfig
+    from launcher.verbs.overrides import Code
 
 
 @click.command(cls=Verb)
 @click.option("--job", help="A completed training job, whose model is served.")
 @click.option("--from-tuning", metavar="SEARCH", help="A search, whose best trial's model is served.")
 @click.option("--model", help="A model.tar.gz, or the folder of an unpacked one (s3:// in AWS).")
+@click.option("--code", type=click.Path(path_type=Path), metavar="DIR",
+              help="A folder with inference.py, which is put in place of the model's code/; the model itself stays. "
+              "With --endpoint alone: of the model that serves there.")  # fmt: skip
 @click.option("--name", help="The endpoint's name.  [default: JOB-endpoint or SEARCH-endpoint, or the time]")
 @click.option("--preset", help="A recipe by name, for its instance type and environment.")
 @image_option("serving", "byoc-serve")
@@ -40,6 +44,7 @@ def command(
     job: str | None,
     from_tuning: str | None,
     model: str | None,
+    code: Path | None,
     name: str | None,
     preset: str | None,
     update: str | None,
@@ -57,6 +62,7 @@ def command(
       launch.py deploy --local --from-tuning SEARCH
       launch.py deploy --local --model model.tar.gz --name bees
       launch.py deploy --job JOB --endpoint bees --canary 10
+      launch.py deploy --endpoint bees --code DIR
     """
     from launcher.cli.console import print_json, say
     from launcher.cli.running import run_endpoint
@@ -64,14 +70,17 @@ def command(
     from launcher.config.presets import Preset
     from launcher.config.words import DeployWords, endpoint_name, fresh_name
     from launcher.errors import ConfigError
-    from launcher.verbs import training, tuning
+    from launcher.verbs import overrides, training, tuning, versions
 
-    if [job, from_tuning, model, multi_model, variants or None].count(None) != 4:
+    same_model = bool(update and code) and not (job or from_tuning or model or multi_model or variants)
+    if [job, from_tuning, model, multi_model, variants or None].count(None) != 4 and not same_model:
         raise click.UsageError(
             "Give one of --job JOB, --from-tuning SEARCH, --model PATH, --variant NAME=MODEL and --multi-model PREFIX."
         )
     if update and name:
         raise click.UsageError("--endpoint names the endpoint to update, and --name one to make; give one of them.")
+    if code and (multi_model or variants):
+        raise click.UsageError("--code is put into one model; leave out --multi-model and --variant.")
     where = where.at(job or from_tuning)
     hosting = hosting_words(words)
     if not update and ("canary" in hosting or "alarms" in hosting):
@@ -82,12 +91,17 @@ def command(
             "--endpoint, --variant and --multi-model are AWS's; here an endpoint is one model's: give --name and "
             "--model, and delete a former endpoint of that name first."
         )
+    changed = overrides.find(code) if code else None
     source = job or from_tuning
     if from_tuning:
         model = tuning.artifact(where.open_for(from_tuning), from_tuning)
     if job:
         found = training.describe(where.open_for(job), job)
         model = training.artifact(training.conclude(found) if found["TrainingJobStatus"] == "Failed" else found)
+    if same_model:
+        assert update is not None
+        served = versions.serving(where.open(), update)
+        model, (words, hosting) = served.model_data, served.beneath(words, hosting)
     if model is not None:
         _check_model(where, model)
     config = endpoint_config(
@@ -98,6 +112,8 @@ def command(
         load_preset(preset) if preset else Preset(),
         where.place(),
     )  # fmt: skip
+    if changed:
+        config = _with_code(where, config, changed, dry_run=dry_run)
     assert config.endpoint is not None
     if dry_run:
         print_json(_requests(config.endpoint))
@@ -108,6 +124,18 @@ def command(
 
         say(cost.of_endpoint(config.endpoint, region=door.region))
     run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)
+
+
+def _with_code(where: DoorWords, config: RunConfig, code: Code, *, dry_run: bool) -> RunConfig:
+    """The same, of the model with ``code`` in it, which is written for it."""
+    from launcher.cli.console import say
+    from launcher.verbs import overrides
+
+    assert config.endpoint is not None
+    made = overrides.put(where.open(), config.endpoint.model_data, code, dry_run=dry_run)
+    there = "is" if made.known else "would be" if dry_run else "is now"
+    say(f"The model with {code.folder} as its code {there} at {made.uri}.")
+    return config.model_copy(update={"endpoint": config.endpoint.model_copy(update={"model_data": made.uri})})
 
 
 def _is_there(where: DoorWords, update: str | None) -> bool:

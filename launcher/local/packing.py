@@ -34,7 +34,7 @@ def pack(folders: Sequence[Path], archive: Path) -> bool:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_name(archive.name + ".partial")
     try:
-        with partial.open("wb") as file, _Gzip(file) as gzip:
+        with partial.open("wb") as file, Gzip(file) as gzip:
             with tarfile.TarFile(fileobj=gzip, mode="w", copybufsize=_COPIED_AT_ONCE) as tar:  # type: ignore[arg-type]
                 for name, path in chosen.items():
                     gzip.level = _level(path)
@@ -56,10 +56,15 @@ def _level(path: Path) -> int:
         for index in range(_SAMPLES):
             file.seek(max(size - _SAMPLE, 0) * index // (_SAMPLES - 1))
             samples += file.read(_SAMPLE)
+    return suitable_level(samples)
+
+
+def suitable_level(samples: bytes) -> int:
+    """zlib's level for a file of which these are samples."""
     return _QUICKEST if len(zlib.compress(samples, _QUICKEST)) < _WORTHWHILE * len(samples) else _STORED
 
 
-class _Gzip:
+class Gzip:
     """A gzip file of one member, each part of it compressed as suits it.
 
     Python's own has one level for all. Where the level changes the stream is flushed to a whole byte, and another
@@ -74,7 +79,7 @@ class _Gzip:
         # RFC 1952: deflate, no flags, no time, the fastest algorithm, an unknown system.
         file.write(b"\x1f\x8b\x08\x00" + bytes(4) + b"\x04\xff")
 
-    def __enter__(self) -> _Gzip:
+    def __enter__(self) -> Gzip:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,7 +119,7 @@ def unpack(archive: Path, folder: Path) -> None:
         with tarfile.open(archive, "r:*") as tar:
             # Python before 3.11.4 has no filters; the check of our own is stricter than "data" in any case.
             extra = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            tar.extractall(folder, members=_harmless(tar, archive), **extra)  # type: ignore[arg-type]
+            tar.extractall(folder, members=harmless(tar, archive), **extra)  # type: ignore[arg-type]
     except FileNotFoundError as exc:
         raise LauncherError(f"There is no model at {archive}; has the job that makes it completed?") from exc
     except (tarfile.TarError, EOFError, zlib.error, OSError) as exc:
@@ -126,7 +131,8 @@ def unpack(archive: Path, folder: Path) -> None:
         ) from exc
 
 
-def _harmless(tar: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
+def harmless(tar: tarfile.TarFile, archive: Path | str) -> Iterator[tarfile.TarInfo]:
+    """The files and folders of ``archive``. Raises LauncherError at whatever else there is, or would lie outside."""
     for member in tar:
         parts = Path(member.name).parts
         if member.name.startswith("/") or ".." in parts or not (member.isfile() or member.isdir()):

@@ -83,6 +83,7 @@ def door(state: Path, settings: Settings) -> Door:
         runtime=LocalRuntime(client.store),
         logs=LocalLogs(client.store),
         read=objects.read,
+        write=objects.write,
         interval=0.05,
     )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
@@ -14,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from launcher.aws.ledger import Ledger
 from launcher.cli.root import root
+from launcher.local.packing import pack
 from tests.account import ACCOUNT, REGION, account
 
 Launch = Callable[..., Result]
@@ -81,6 +85,45 @@ def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_pa
     # Moto deletes no training job; that it refused is said, and the job is still known.
     assert cleared.exit_code == 8 and "Not deleted: training job dogs" in cleared.output
     assert statuses(launch) == [("training job", "dogs", "Completed")]
+
+
+def test_an_updated_script_is_put_beside_the_jobs_model_and_served(launch: Launch, tmp_path: Path) -> None:
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.put_object(Bucket="pictures", Key="dogs/1.jpg", Body=b"x")
+    good(launch("train", *DATA, *WORDS, *MACHINE, "--name", "dogs"))
+    (tmp_path / "model" / "code").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    for name in ("model/manifest.json", "model/code/old.py", "mine/inference.py"):
+        (tmp_path / name).write_text("{}\n")
+    pack([tmp_path / "model"], tmp_path / "model.tar.gz")
+    s3.upload_file(str(tmp_path / "model.tar.gz"), "pictures", "out/dogs/output/model.tar.gz")
+    code, machine = ("--code", str(tmp_path / "mine")), ("--instance-type", "ml.m5.large")
+
+    dry = json.loads(launch("deploy", "--job", "dogs", "--name", "pugs", *WORDS, *machine, *code, "--dry-run").stdout)
+    assert keys(s3) == ["out/dogs/output/model.tar.gz"]
+    said = good(launch("deploy", "--job", "dogs", "--name", "pugs", *WORDS, *machine, *code))
+    served, original = keys(s3)
+    assert original == "out/dogs/output/model.tar.gz" and f"is now at s3://pictures/{served}." in said
+    client = boto3.client("sagemaker", region_name=REGION)
+    container = client.describe_model(ModelName="pugs")["PrimaryContainer"]
+    assert container["ModelDataUrl"] == f"s3://pictures/{served}"
+    assert dry["create_model"]["PrimaryContainer"]["ModelDataUrl"] == f"s3://pictures/{served}"
+    with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket="pictures", Key=served)["Body"].read())) as tar:
+        assert [each.name for each in tar if each.isfile()] == ["manifest.json", "code/inference.py"]
+
+    again = launch("deploy", "--endpoint", "pugs", *code, "--dry-run")
+    assert f"is at s3://pictures/{served}." in good(again) and keys(s3) == [served, original]
+    asked = json.loads(again.stdout)
+    assert asked["create_model"]["PrimaryContainer"] == container
+    assert asked["update_endpoint"]["EndpointName"] == "pugs"
+    (variant,) = asked["create_endpoint_config"]["ProductionVariants"]
+    assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 1)
+    good(launch("delete", "pugs", "--yes"))
+
+
+def keys(s3: Any) -> list[str]:
+    """What lies in the job's output."""
+    return [each["Key"] for each in s3.list_objects_v2(Bucket="pictures", Prefix="out/")["Contents"]]
 
 
 def test_what_another_account_may_have_is_not_forgotten_without_a_word(launch: Launch) -> None:

@@ -32,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         seen = {"type": self.headers["Content-Type"], "options": self.headers["X-Amzn-SageMaker-Custom-Attributes"]}
         if body == b"installer":
             seen = {"uv": shutil.which("uv"), "index": os.environ.get("UV_DEFAULT_INDEX")}
+        if body == b"code":
+            seen = {path.name: path.read_text() for path in (base / "model/code").rglob("*") if path.is_file()}
         self.answer(200, {"predictions": [{**top[0], "top_k": top, "seen": seen}]})
 
     def answer(self, status: int, document: object) -> None:
