@@ -151,9 +151,8 @@ class DockerRun:
         if self._address is None:
             (name,) = self._names.values()
             asked = _ask(self._command, "port", name, f"{PORT}/tcp")
-            first = asked.stdout.split()[:1]
-            if asked.returncode == 0 and first:
-                host, _, port = first[0].rpartition(":")
+            host, _, port = next(iter(asked.stdout.split()), "").rpartition(":")
+            if asked.returncode == 0 and port.isdigit():
                 self._address = (host, int(port))
         return self._address
 

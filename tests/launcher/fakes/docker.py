@@ -78,7 +78,9 @@ elif verb == "run":
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             environment["SAGEMAKER_BIND_TO_PORT"] = str(probe.getsockname()[1])
-        (home / "port").write_text(environment["SAGEMAKER_BIND_TO_PORT"])
+        # Whole or not at all: `port` may be asked for at any moment.
+        (home / "port.partial").write_text(environment["SAGEMAKER_BIND_TO_PORT"])
+        (home / "port.partial").replace(home / "port")
     script = Path(__file__).with_name(f"{role}.py")
     # The engine, not the client, is a container's parent.
     inside = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
