@@ -150,9 +150,10 @@ class TrainingCalls:
         # The supervisor writes the final status a moment before it ends.
         wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
         asked = store.read_json(folder / store.REQUEST) or {}
-        checkpoints = to_path(asked.get("CheckpointConfig", {}).get("S3Uri") or "file:///")
-        if to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name in checkpoints.parents:
-            store.discard(checkpoints)
+        checkpoints = asked.get("CheckpointConfig", {}).get("S3Uri")
+        own = to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name
+        if checkpoints and own in to_path(checkpoints).parents:
+            store.discard(to_path(checkpoints))
         try:
             self.store.remove(store.TRAINING_JOBS, name)
         except EngineError:

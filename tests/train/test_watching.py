@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from container.common.errors import HyperparameterError
+from container.common.errors import ContainerError, HyperparameterError
 from container.common.hyperparameters import parse
 from container.network import Head
 from container.train import hook
@@ -182,6 +182,14 @@ def test_a_job_that_fails_before_its_first_step_starts_no_rules(tmp_path: Path) 
     rules.end()
     assert rules.finish(60.0) is None
     assert not (tmp_path / "rules.json").exists(), "nobody has evaluated anything"
+
+
+def test_a_training_that_fails_leaves_what_its_rules_found(jobs: Jobs) -> None:
+    with pytest.raises(ContainerError, match="nan|NaN|finite"):
+        jobs.run(rules="default", optimizer="sgd", lr="1e30")
+    found = rules_of(jobs)
+    assert "InProgress" not in {one["RuleEvaluationStatus"] for one in found.values()}
+    assert found["ExplodingTensor"]["RuleEvaluationStatus"] == "IssuesFound"
 
 
 def test_rules_that_cannot_start_harm_nothing(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
