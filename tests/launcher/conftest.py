@@ -23,6 +23,7 @@ from launcher.local.runtime import LocalRuntime
 from launcher.local.settings import Settings
 from launcher.local.uris import to_uri
 from launcher.requests import create_training_job
+from tests.launcher.stubbed import Account, all_asked
 
 FAKES = Path(__file__).parent / "fakes"
 COMMANDS = {role: (sys.executable, str(FAKES / f"{role}.py")) for role in ("train", "serve")}
@@ -193,3 +194,9 @@ def endpoint(model: Path) -> Callable[..., Endpoint]:
         return Endpoint(**fields)
 
     return make
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """AWS's door, whose clients are stubbed."""
+    yield from all_asked(Account())

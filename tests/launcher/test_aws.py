@@ -4,62 +4,27 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
-from botocore.stub import ANY, Stubber
+from botocore.stub import ANY
 
 from launcher import requests
 from launcher.aws import open_aws
-from launcher.aws.clients import aws_door
-from launcher.aws.ledger import Ledger
-from launcher.aws.objects import Objects
 from launcher.config.run import Endpoint, Training
-from launcher.doors import Door
 from launcher.errors import AwsError, JobFailed, JobStopped, NotFound, PredictionError
 from launcher.verbs import endpoints, listing, prediction, training
+from tests.launcher.stubbed import Account
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
 ENDPOINT_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/bees"
 ROLE = "arn:aws:iam::123456789012:role/sage"
 NO_SEARCHES: dict[str, Any] = {"HyperParameterTuningJobSummaries": []}
-
-
-class Account:
-    """A door of stubbed clients, and what to expect of them."""
-
-    def __init__(self, ledger: Ledger | None = None) -> None:
-        self.waited: list[float] = []
-        keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "y"}
-        self._clients: dict[str, Any] = {
-            name: boto3.client(name, **keys)  # type: ignore[call-overload]
-            for name in ("sagemaker", "sagemaker-runtime", "logs", "s3")
-        }
-        self.stubs = {name: Stubber(client) for name, client in self._clients.items()}
-        self.sagemaker, self.runtime, self.logs, self.s3 = self.stubs.values()
-        *three, s3 = self._clients.values()
-        self.door: Door = aws_door(*three, Objects(lambda: s3), interval=7.0, ledger=ledger,
-                                   sleep=self.waited.append)  # fmt: skip
-        for stub in self.stubs.values():
-            stub.activate()
-
-    def missing(self, operation: str, message: str = "Could not find it.") -> None:
-        self.sagemaker.add_client_error(operation, "ValidationException", message)
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    account = Account()
-    yield account
-    for stub in account.stubs.values():
-        stub.assert_no_pending_responses()
 
 
 def described(status: str, secondary: str, *messages: str, **more: Any) -> dict[str, Any]:

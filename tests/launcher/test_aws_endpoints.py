@@ -16,6 +16,7 @@ from launcher.config.hosting import Hosting, Scaling, Variant
 from launcher.config.run import Endpoint
 from launcher.errors import JobFailed
 from launcher.verbs import endpoints
+from tests.launcher.stubbed import all_asked
 from tests.launcher.test_aws import BEES, ENDPOINT_ARN, NOW, Account, config_described, endpoint_described, log_answers
 
 REVISION = "bees-20260102-030405-678"
@@ -38,10 +39,7 @@ class Scaled(Account):
 
 @pytest.fixture
 def account() -> Iterator[Scaled]:
-    account = Scaled()
-    yield account
-    for stub in account.stubs.values():
-        stub.assert_no_pending_responses()
+    yield from all_asked(Scaled())
 
 
 def expect_revision(account: Scaled, endpoint: Endpoint = NEXT) -> None:

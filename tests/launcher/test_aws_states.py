@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,6 @@ from tests.launcher.test_aws import (
 
 TOKENS = itertools.count()
 CHECKPOINTS = {"CheckpointConfig": {"S3Uri": "s3://b/o/job/checkpoints"}}
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    account = Account()
-    yield account
-    for stub in account.stubs.values():
-        stub.assert_no_pending_responses()
 
 
 def run(account: Account, state: Path, part: Any) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from launcher.config.hosting import Hosting
 from launcher.doors import Door
 from launcher.errors import LauncherError
 from launcher.verbs import clearing, endpoints, listing, training
+from tests.launcher.stubbed import all_asked
 from tests.launcher.test_aws import BEES, ENDPOINT_ARN, JOB_ARN, NOW, Account, described, endpoint_described, in_aws
 
 REGION = "eu-west-1"
@@ -28,10 +29,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def account(ledger: Ledger) -> Iterator[Account]:
-    account = Account(ledger)
-    yield account
-    for stub in account.stubs.values():
-        stub.assert_no_pending_responses()
+    yield from all_asked(Account(ledger))
 
 
 def there(ledger: Ledger) -> list[tuple[str, str]]:

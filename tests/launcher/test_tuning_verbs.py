@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,14 +26,6 @@ SEARCH = Tuning(
     ranges=(read_range("lr", "0.001:0.1"),), jobs=4,
 )  # fmt: skip
 REQUEST = requests.create_hyper_parameter_tuning_job(SEARCH)
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    account = Account()
-    yield account
-    for stub in (account.sagemaker, account.runtime, account.logs):
-        stub.assert_no_pending_responses()
 
 
 def trial(number: int, status: str = "Completed", value: float | None = None, **more: Any) -> dict[str, Any]:

@@ -18,10 +18,8 @@ from launcher.doors import Door
 from launcher.local.verdicts import statuses
 from launcher.verbs.rules import State, states, summary
 from tests.launcher.conftest import wait
-from tests.launcher.test_aws import Account, account, described, log_answers
+from tests.launcher.test_aws import Account, described, log_answers
 from tests.launcher.test_requests import MODEL
-
-__all__ = ["account"]
 
 Create = Callable[..., str]
 AtEnd = Callable[[str], dict[str, Any]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,14 +21,6 @@ NOTHING: dict[str, Any] = {
     "image": None, "role": None, "instance_type": None, "instance_count": None, "startup_timeout": None,
     "environment": {},
 }  # fmt: skip
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    account = Account()
-    yield account
-    for stub in account.stubs.values():
-        stub.assert_no_pending_responses()
 
 
 def expect(account: Account, endpoint: Endpoint, *, instances: int, tags: bool = True) -> None:

@@ -185,7 +185,7 @@ def test_a_job_that_fails_before_its_first_step_starts_no_rules(tmp_path: Path) 
 
 
 def test_a_training_that_fails_leaves_what_its_rules_found(jobs: Jobs) -> None:
-    with pytest.raises(ContainerError, match="nan|NaN|finite"):
+    with pytest.raises(ContainerError, match=r"nan|NaN|finite"):
         jobs.run(rules="default", optimizer="sgd", lr="1e30")
     found = rules_of(jobs)
     assert "InProgress" not in {one["RuleEvaluationStatus"] for one in found.values()}
