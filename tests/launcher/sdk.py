@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from launcher.config.run import Training
+
 REGION = "eu-west-1"
 
 
@@ -41,3 +43,18 @@ def session(catcher: Any) -> Any:
     told = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
     keys = {"region_name": REGION, "aws_access_key_id": "x", "aws_secret_access_key": "y"}
     return Session(boto3.Session(**keys), sagemaker_client=catcher, sagemaker_config=told, default_bucket="b")
+
+
+def estimator(training: Training, catcher: Any, **more: Any) -> Any:
+    """The SDK's Estimator for the same job; ``more`` are its arguments that not every job needs."""
+    from sagemaker.estimator import Estimator
+
+    return Estimator(
+        image_uri=training.image, role=training.role, instance_count=training.instance_count,
+        instance_type=training.instance_type, volume_size=training.volume_gb, max_run=training.max_runtime,
+        output_path=training.output, hyperparameters=dict(training.hyperparameters),
+        sagemaker_session=session(catcher), environment=dict(training.environment) or None,
+        checkpoint_s3_uri=training.checkpoints,
+        checkpoint_local_path="/opt/ml/checkpoints" if training.checkpoints else None,
+        **more,
+    )  # fmt: skip

@@ -59,17 +59,11 @@ def intent(changes: dict[str, Any]) -> Training:
 
 def theirs(training: Training, catcher: sdk.Catcher) -> dict[str, Any]:
     """The request that the SDK sends for the same job."""
-    from sagemaker.estimator import Estimator
     from sagemaker.inputs import TrainingInput
 
     managed = training.managed
-    estimator = Estimator(
-        image_uri=training.image, role=training.role, instance_count=training.instance_count,
-        instance_type=training.instance_type, volume_size=training.volume_gb, max_run=training.max_runtime,
-        output_path=training.output, hyperparameters=dict(training.hyperparameters),
-        sagemaker_session=sdk.session(catcher), environment=dict(training.environment) or None,
-        checkpoint_s3_uri=training.checkpoints,
-        checkpoint_local_path="/opt/ml/checkpoints" if training.checkpoints else None,
+    estimator = sdk.estimator(
+        training, catcher,
         metric_definitions=metric_definitions(), tags=requests.training.tags(managed), input_mode=managed.input_mode,
         use_spot_instances=managed.spot, max_wait=training.max_wait if managed.spot else None,
         enable_network_isolation=managed.isolated, subnets=list(managed.subnets) or None,

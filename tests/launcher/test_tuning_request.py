@@ -60,17 +60,11 @@ def catcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sdk.Catcher:
 def theirs(tuning: Tuning, catcher: sdk.Catcher) -> dict[str, Any]:
     """The request that the SDK sends for the same search."""
     from sagemaker import tuner
-    from sagemaker.estimator import Estimator
     from sagemaker.inputs import TrainingInput
 
     training: Training = tuning.training
-    estimator = Estimator(
-        image_uri=training.image, role=training.role, instance_count=training.instance_count,
-        instance_type=training.instance_type, volume_size=training.volume_gb, max_run=training.max_runtime,
-        output_path=training.output, hyperparameters=dict(training.hyperparameters),
-        sagemaker_session=sdk.session(catcher), environment=dict(training.environment) or None,
-        checkpoint_s3_uri=training.checkpoints,
-        checkpoint_local_path="/opt/ml/checkpoints" if training.checkpoints else None,
+    estimator = sdk.estimator(
+        training, catcher,
         tags=[requests.training.PROJECT_TAG],
     )  # fmt: skip
     hyperband = tuning.max_resource and tuner.HyperbandStrategyConfig(tuning.max_resource, tuning.min_resource)
