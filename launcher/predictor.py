@@ -17,9 +17,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from launcher.cli.options import STATE_VARIABLE, DoorWords
 from launcher.doors import Door
 from launcher.errors import PredictionError, UnusableData
+from launcher.opening import STATE_VARIABLE, DoorWords
 from launcher.verbs.prediction import OCTETS, ask, content_type_of, explanation_png
 
 if TYPE_CHECKING:

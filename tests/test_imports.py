@@ -43,6 +43,13 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
             assert any(name == a or name.startswith(a + ".") for a in ALLOWED[room]), f"{path} imports {name}"
 
 
+def test_only_the_command_line_knows_the_command_line() -> None:
+    inside = ROOT / "launcher" / "cli"
+    for path in sorted((ROOT / "launcher").rglob("*.py")):
+        if not path.is_relative_to(inside):
+            assert not [name for name in imported(path) if name.startswith("launcher.cli")], path
+
+
 def test_the_contracts_import_nothing_heavy() -> None:
     code = (
         "import sys; import container.common.images, container.common.artifact, container.common.hyperparameters,"

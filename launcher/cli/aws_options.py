@@ -94,7 +94,7 @@ def managed_words(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def idle(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, by the names of its options, for `DoorWords.remark`."""
+    """What was given, by the names of its options, for `options.remark`."""
     options = {"tags": "tag", "alarms": "rollback-alarm"}
     return {options.get(name, name): value for name, value in given.items()}
 

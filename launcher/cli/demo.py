@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.cli.options import ENGINES, STATE_VARIABLE, DoorWords, Verb
+from launcher.cli.options import ENGINES, Verb
+from launcher.opening import STATE_VARIABLE, DoorWords
 
 if TYPE_CHECKING:
     from launcher.doors import Door
@@ -41,7 +42,7 @@ def command(local: str, data: Path, train_count: int, state: Path) -> None:
     where = DoorWords(local=local, state=state, region=None, profile=None)
     with _terminated_as_interrupted():
         prepared = demo_data(data, train_count)
-        door = where.open(starts=True)
+        door = where.open(starts=True, say=say)
         job = _train(door, where, prepared)
         picture = _a_picture(prepared)
         _serve_and_ask(door, where, job, picture)

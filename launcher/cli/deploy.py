@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from launcher.cli.aws_options import endpoint_aws_options, hosting_words, idle
-from launcher.cli.options import DoorWords, Verb, door_options, image_option, json_option, pairs, role_option
+from launcher.cli.options import Verb, door_options, image_option, json_option, pairs, remark, role_option
+from launcher.opening import DoorWords
 
 if TYPE_CHECKING:
     from launcher.config import Endpoint, RunConfig
@@ -85,7 +86,7 @@ def command(
     hosting = hosting_words(words)
     if not update and ("canary" in hosting or "alarms" in hosting):
         raise click.UsageError("--canary and --rollback-alarm are of an update; add --endpoint NAME.")
-    where.remark(instance_type=words["instance_type"], **idle(hosting))
+    remark(where, instance_type=words["instance_type"], **idle(hosting))
     if where.local and (update or variants or multi_model):
         raise ConfigError(
             "--endpoint, --variant and --multi-model are AWS's; here an endpoint is one model's: give --name and "
@@ -118,7 +119,7 @@ def command(
     if dry_run:
         print_json(_requests(config.endpoint))
         return
-    door = where.open(starts=True)
+    door = where.open(starts=True, say=say)
     if not where.local:
         from launcher.verbs import cost
 

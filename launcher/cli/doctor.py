@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from launcher.cli.options import STATE_VARIABLE, Verb, json_option, role_option
+from launcher.cli.options import Verb, json_option, role_option
+from launcher.opening import STATE_VARIABLE
 
 
 @click.command(cls=Verb)

@@ -1,19 +1,15 @@
-"""Options that several verbs share, and the door they lead to."""
+"""Options that several verbs share, and the words about a door that they gather."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from launcher.config.words import Place
-    from launcher.doors import Door
+from launcher.opening import STATE_VARIABLE, DoorWords
 
-STATE_VARIABLE = "BYOC_STATE"
 ENGINES = ("auto", "docker", "process")
 EXPLANATIONS = ("gradcam", "occlusion")
 # Options whose value may be left out; the first is what is then meant.
@@ -54,96 +50,21 @@ def explicit_values(args: Sequence[str]) -> list[str]:
     return shown
 
 
-@dataclass(frozen=True, kw_only=True)
-class DoorWords:
-    """What a command line says about where."""
+def remark(where: DoorWords, **given: Any) -> None:
+    """Refuse or tell of words that count behind the other door only; ``given`` are options by name.
 
-    local: str | None
-    state: Path
-    region: str | None
-    profile: str | None
-    gpu: bool = False
+    Raises ConfigError.
+    """
+    from launcher.cli.console import say
+    from launcher.errors import ConfigError
 
-    def open(self, *, starts: bool = False) -> Door:
-        """The door; with ``starts`` its engine is chosen, and said."""
-        if self.local:
-            from launcher.cli.console import say
-            from launcher.doors import open_local
-
-            door, sentence = open_local(self.state, self.local if starts else None)
-            if sentence:
-                say(sentence + ".")
-            return door
-        from launcher.aws import open_aws
-        from launcher.aws.ledger import Ledger
-
-        return open_aws(self.region, self.profile, ledger=Ledger(self.state))
-
-    def place(self) -> Place:
-        """What a RunConfig is made for."""
-        from launcher.config.words import Place
-
-        return Place(
-            door="local" if self.local else "aws", state=self.state, gpu=self.gpu, region=self.region,
-            profile=self.profile,
-        )  # fmt: skip
-
-    def open_for(self, name: str) -> Door:
-        """The door behind which ``name`` is: this machine's when it is known here, and AWS otherwise."""
-        from dataclasses import replace
-
-        region = self.region or self._recorded_region(name)
-        if self.local or self.known_here(name) or not (region or self.names_aws or _aws_is_set_up()):
-            from launcher.doors import open_local
-
-            return open_local(self.state)[0]
-        return replace(self, region=region).open()
-
-    def _recorded_region(self, name: str) -> str | None:
-        """The region of AWS in which something of this name was started from here, when that is one."""
-        from launcher.aws.ledger import Ledger
-
-        found = {each.region for each in Ledger(self.state).there() if each.name == name}
-        return found.pop() if len(found) == 1 else None
-
-    def at(self, name: str | None) -> DoorWords:
-        """The same place, said to be this machine when what ``name`` names is known here."""
-        from dataclasses import replace
-
-        return replace(self, local="auto") if name and not self.local and self.known_here(name) else self
-
-    def remark(self, **given: Any) -> None:
-        """Refuse or tell of words that count behind the other door only; ``given`` are options by name.
-
-        Raises ConfigError.
-        """
-        from launcher.cli.console import say
-        from launcher.errors import ConfigError
-
-        if self.gpu and not self.local:
-            raise ConfigError("--gpu is for --local; in AWS choose a GPU by --instance-type, such as ml.g5.xlarge.")
-        if self.local:
-            words = {**given, "region": self.region, "profile": self.profile}
-            idle = [f"--{name.replace('_', '-')}" for name, value in words.items() if value is not None]
-            if idle:
-                say(f"Only AWS heeds {', '.join(idle)}; this is run on this machine.")
-
-    @property
-    def names_aws(self) -> bool:
-        """Whether the command line asks for AWS by a region or a profile."""
-        return bool(self.region or self.profile)
-
-    def known_here(self, name: str) -> bool:
-        """Whether the local door has something of this name, and nothing on the line says AWS."""
-        return not self.names_aws and any(
-            (self.state / kind / name).is_dir() for kind in ("training-jobs", "tuning-jobs", "endpoints")
-        )
-
-
-def _aws_is_set_up() -> bool:
-    from launcher.aws.presence import credentials_found
-
-    return credentials_found()
+    if where.gpu and not where.local:
+        raise ConfigError("--gpu is for --local; in AWS choose a GPU by --instance-type, such as ml.g5.xlarge.")
+    if where.local:
+        words = {**given, "region": where.region, "profile": where.profile}
+        idle = [f"--{name.replace('_', '-')}" for name, value in words.items() if value is not None]
+        if idle:
+            say(f"Only AWS heeds {', '.join(idle)}; this is run on this machine.")
 
 
 def door_options(*, starts: bool = False) -> Callable[[F], F]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.cli.options import EXPLANATIONS, DoorWords, Verb, door_options, json_option
+from launcher.cli.options import EXPLANATIONS, Verb, door_options, json_option
+from launcher.opening import DoorWords
 
 if TYPE_CHECKING:
     from launcher.verbs.prediction import Answer

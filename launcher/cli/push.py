@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from launcher.cli.options import STATE_VARIABLE, Verb
+from launcher.cli.options import Verb
+from launcher.opening import STATE_VARIABLE
 
 _MB = 1_000_000
 # Off a terminal, a line so often at most.

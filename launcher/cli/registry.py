@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from launcher.cli.failures import guarded
-from launcher.cli.options import STATE_VARIABLE, F
+from launcher.cli.options import F
+from launcher.opening import STATE_VARIABLE
 
 if TYPE_CHECKING:
     from boto3 import Session

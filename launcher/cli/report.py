@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options
+from launcher.cli.options import Verb, door_options
+from launcher.opening import DoorWords
 
 
 @click.command(cls=Verb)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options, json_option
+from launcher.cli.options import Verb, door_options, json_option
+from launcher.opening import DoorWords
 
 
 @click.command(cls=Verb)

@@ -10,10 +10,10 @@ import click
 
 from container.common.durations import span
 from launcher.cli.console import on_terminal, print_json, public, say, stderr, suggest
-from launcher.cli.options import DoorWords
 from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED, ConfigError
 from launcher.local.store import private_folder, write_private
+from launcher.opening import DoorWords
 from launcher.verbs import endpoints, rules, training
 
 if TYPE_CHECKING:

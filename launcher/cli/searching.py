@@ -8,11 +8,11 @@ import click
 
 from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
-from launcher.cli.options import DoorWords
 from launcher.cli.running import engine_words, place_words, save_config, say_billed
 from launcher.cli.trials import document, follow, headline
 from launcher.cli.watching import let_go
 from launcher.errors import INTERRUPTED
+from launcher.opening import DoorWords
 from launcher.verbs import training, tuning
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options, json_option
+from launcher.cli.options import Verb, door_options, json_option
+from launcher.opening import DoorWords
 
 if TYPE_CHECKING:
     from launcher.doors import Door

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.cli.options import DoorWords, Verb, door_options
+from launcher.cli.options import Verb, door_options
+from launcher.opening import DoorWords
 
 if TYPE_CHECKING:
     from launcher.doors import Door

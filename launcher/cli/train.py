@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from launcher.cli.aws_options import idle
-from launcher.cli.options import DoorWords, door_options, json_option
+from launcher.cli.options import door_options, json_option, remark
 from launcher.cli.training_options import TrainingVerb, hyperparameter_options, training_options, training_words
+from launcher.opening import DoorWords
 
 
 @click.command(cls=TrainingVerb)
@@ -49,7 +50,7 @@ def command(
         raise click.UsageError("Give either --preset or --from-tuning, which brings its search's own recipe.")
     where = where.at(from_tuning)
     given = training_words(words)
-    where.remark(instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
+    remark(where, instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
     recipe = load_preset(preset) if preset else Preset()
     if from_tuning:
         search = tuning.describe(where.open_for(from_tuning), from_tuning)
@@ -61,7 +62,7 @@ def command(
     if dry_run:
         print_json(request)
         return
-    door = where.open(starts=True)
+    door = where.open(starts=True, say=say)
     if not where.local:
         from launcher.cli.aws_training import settled
 

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from launcher.cli.aws_options import idle
-from launcher.cli.options import DoorWords, door_options, json_option, pairs
+from launcher.cli.options import door_options, json_option, pairs, remark
 from launcher.cli.training_options import TrainingVerb, hyperparameter_options, training_options, training_words
+from launcher.opening import DoorWords
 
 # As launcher.config.tuning has them, whose import takes longer than `--help` may; a test compares the two.
 _STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
@@ -86,7 +87,7 @@ def command(
         _resume(where, resume, unused, wait=not no_wait, as_json=as_json)
         return
     given = training_words(words)
-    where.remark(instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
+    remark(where, instance_type=given.instance_type, volume_gb=given.volume_gb, **idle(given.managed))
     config = tuning_config(
         TuneWords(training=given, **words),
         load_preset(preset) if preset else Preset(),
@@ -97,7 +98,7 @@ def command(
     if dry_run:
         print_json(request)
         return
-    door = where.open(starts=True)
+    door = where.open(starts=True, say=say)
     if where.local:
         _announce(request["HyperParameterTuningJobConfig"])
     else:

@@ -14,10 +14,10 @@ from launcher import requests
 from launcher.aws.patience import Patient
 from launcher.cli import watching
 from launcher.cli.failures import translated
-from launcher.cli.options import DoorWords
 from launcher.cli.running import run_endpoint, run_training
 from launcher.cli.watching import PlainView
 from launcher.config.run import RunConfig
+from launcher.opening import DoorWords
 from launcher.verbs import training
 from tests.launcher.test_aws import (
     BEES,

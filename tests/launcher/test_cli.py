@@ -19,9 +19,10 @@ from click.testing import CliRunner
 
 from container.common.hyperparameters import describe
 from launcher.cli.console import _called, as_called
-from launcher.cli.options import DoorWords, explicit_values
+from launcher.cli.options import explicit_values
 from launcher.cli.reference import reference
 from launcher.cli.root import VERBS, root
+from launcher.opening import DoorWords
 from tests.launcher.conftest import COMMANDS, processes_under, wait
 
 CHECKOUT = Path(__file__).parents[2]
