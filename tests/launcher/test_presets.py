@@ -151,6 +151,12 @@ def test_images_are_augmented_only_where_their_class_survives_it(name: str) -> N
         assert hyperparameters.augment == "flip" and hyperparameters.resize == "squash", "no item may be cropped away"
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_no_system_leaves_cores_idle(name: str) -> None:
+    """A published loader had no workers on eight cores."""
+    assert parse(load_preset(name).hyperparameters).workers == "auto"
+
+
 @pytest.mark.parametrize(
     ("name", "trained", "served"),
     [

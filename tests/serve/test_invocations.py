@@ -334,6 +334,19 @@ def test_what_cannot_be_answered_is_refused_with_a_sentence(serving: Serving, wh
         assert "image/jpeg" in reply.json["error"]["message"], "the accepted types are named"
 
 
+def test_a_url_is_refused_and_nobody_fetches_it(serving: Serving) -> None:
+    """The published bins took a JSON of a URL and fetched whatever it named."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0)
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/bin.jpg"
+        bodies = [json.dumps({"url": url}).encode(), *map(instances, (url, {"url": url}, {"b64": url}))]
+        replies = [serving.post(body, "application/json") for body in bodies]
+        replies.append(serving.post(url.encode(), "image/jpeg"))
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    assert [(reply.status, reply.error) for reply in replies] == [(400, "BadInput")] * 5
+
+
 def test_a_wrong_instance_is_named(serving: Serving) -> None:
     reply = serving.post(instances(b64(PNG), b64(b"x")), "application/json")
     assert reply.json["error"]["message"].startswith("Instance 1: ")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
 from container.common.images import center
 from container.train.augment import Augmenter, generator_for
+from container.train.sources import ImageSource
 
 PIXELS = torch.randint(0, 256, (12, 37, 37, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
@@ -21,6 +25,16 @@ def test_flip_mirrors_about_half_of_the_images_and_changes_nothing_else() -> Non
     mirrored = (flipped == plain.flip(2)).flatten(1).all(dim=1)
     assert torch.equal(flipped[~mirrored], plain[~mirrored])
     assert 90 < int(mirrored.sum()) < 150
+
+
+@pytest.mark.parametrize("kind", ["flip", "crop", "randaugment"])
+def test_what_is_judged_is_the_plain_middle_whatever_trains(kind: str) -> None:
+    """The published systems cropped at random at test time too."""
+    images = SimpleNamespace(pixels=PIXELS.numpy(), labels=np.zeros(len(PIXELS), np.int64))
+    source = ImageSource(images, Augmenter(kind, size=32, seed=0), torch.device("cpu"))  # type: ignore[arg-type]
+    assert torch.equal(source.plain(slice(0, 12)), center(PIXELS, 32))
+    drawn = source.take(torch.arange(12), epoch=0, step=0, share=slice(0, 12), total=12)
+    assert not torch.equal(drawn, center(PIXELS, 32)), "and what trains is another picture"
 
 
 @pytest.mark.parametrize("kind", ["flip", "crop", "randaugment"])

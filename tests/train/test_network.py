@@ -14,11 +14,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from container.common.errors import HyperparameterError, WeightsError
+from container.common.hyperparameters import parse
 from container.common.images import normalize
 from container.network import Design, Network, Normalize, build
 from container.network.design import architectures, blank
 from container.train import weights
 from container.train.freezing import Freeze
+from launcher.config import load_preset
+from launcher.config.presets import preset_names
 
 # One of every family, and both kinds of special classifier.
 FAMILIES = {
@@ -73,6 +76,17 @@ def test_every_family_takes_a_head_and_is_frozen_before_it(architecture: str) ->
         assert logits.shape == (2, 5)
         torch.testing.assert_close(network.head(features), logits)
     assert isinstance(list(network.head)[-1], nn.Linear), "logits are raw"
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_preset_s_network_ends_in_the_classes_of_its_data(preset: str) -> None:
+    """The published benchmark kept ImageNet's thousand."""
+    h = parse(load_preset(preset).hyperparameters)
+    with torch.device("meta"):
+        network = build(Design(architecture=h.model, head=h.head, dropout=h.dropout, class_count=5))
+    outputs = [module.out_features for module in network.net.modules() if isinstance(module, nn.Linear)]
+    assert outputs[-1] == 5
+    assert 1000 not in outputs
 
 
 @pytest.mark.parametrize(
