@@ -1,16 +1,17 @@
 """The metrics line: its format and, beside it, the regexes that read it back.
 
-Training prints one line an epoch from rank 0. At the end come the validation metrics of the epoch that
-is kept, and the test split's:
+Training prints one line an epoch from rank 0. At the end come the metrics of the epoch that is kept, with
+its number, and the test split's:
 
     epoch=3 train:loss=0.4121 train:accuracy=0.8812 validation:loss=0.3977 … images_per_second=412.7
-    validation:loss=0.3977 validation:accuracy=0.8904 validation:f1=0.8711
+    validation:loss=0.3977 … train:loss=0.4121 train:accuracy=0.8812 images_per_second=412.7 best_epoch=3
     test:loss=0.4010 test:accuracy=0.8930 test:f1=0.8842
 
 Where the classes are ordered numbers, mae and rmse of validation and test stand at their lines' ends.
 
 SageMaker reads values out of the log by regex (``AlgorithmSpecification.MetricDefinitions``) and takes the
-last of a metric for the job's own: what it, and a tuning job, judges by is thus the exported model.
+last of a metric for the job's own: what it, and a tuning job, judges by is thus the exported model. ``epoch``
+alone stays the last that was trained.
 
     >>> line = format_line({"epoch": 3, "validation:loss": 0.39771})
     >>> line
@@ -36,12 +37,21 @@ EPOCH_METRICS: tuple[str, ...] = (
     "validation:f1",
     "images_per_second",
 )
-# Of the epoch that is kept, once more.
-KEPT_METRICS: tuple[str, ...] = ("validation:loss", "validation:accuracy", "validation:f1")
+# Of the epoch that is kept, once more, and which one it is.
+BEST_EPOCH = "best_epoch"
+KEPT_METRICS: tuple[str, ...] = (
+    "validation:loss",
+    "validation:accuracy",
+    "validation:f1",
+    "train:loss",
+    "train:accuracy",
+    "images_per_second",
+    BEST_EPOCH,
+)
 # With ordered-classes alone: how far off predictions are, in the unit of the classes' names.
 ORDERED_METRICS: tuple[str, ...] = ("validation:mae", "validation:rmse")
 TEST_METRICS: tuple[str, ...] = ("test:loss", "test:accuracy", "test:f1", "test:mae", "test:rmse")
-METRICS: tuple[str, ...] = EPOCH_METRICS + ORDERED_METRICS + TEST_METRICS
+METRICS: tuple[str, ...] = (*EPOCH_METRICS, *ORDERED_METRICS, BEST_EPOCH, *TEST_METRICS)
 
 # Lines that carry metrics start so; everything else in a log is prose.
 _LINE = re.compile(r"^(?:epoch=|validation:loss=|test:loss=)")

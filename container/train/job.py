@@ -21,7 +21,7 @@ from container.common.channels import TEST, TRAIN, VALIDATION
 from container.common.errors import HyperparameterError, StorageError, first_line
 from container.common.hyperparameters import Hyperparameters
 from container.common.images import IMAGENET_MEAN, IMAGENET_STD, Geometry
-from container.common.metrics import KEPT_METRICS, ORDERED_METRICS
+from container.common.metrics import BEST_EPOCH, KEPT_METRICS, ORDERED_METRICS
 from container.network import Design, Network, Normalize
 from container.train import autocast, data, hook, optim, ordered, outputs, preparation, storage, tensorboard
 from container.train.augment import Augmenter
@@ -336,10 +336,10 @@ def _final_metrics(
     state: TrainingState, results: Mapping[str, Evaluation], values: ordered.Values | None, console: Console
 ) -> dict[str, float]:
     """The kept epoch's metrics and the test split's, printed once more: a tuner takes the last value of a metric."""
-    metrics: dict[str, float] = dict(state.history[state.best_epoch])
-    del metrics["images_per_second"]
+    kept = {**state.history[state.best_epoch], BEST_EPOCH: state.best_epoch + 1}
+    metrics = {name: value for name, value in kept.items() if name not in ("images_per_second", BEST_EPOCH)}
     console.say(f"best epoch: {state.best_epoch + 1}, validation accuracy {results[VALIDATION].accuracy:.4f}")
-    console.metrics({name: metrics[name] for name in (*KEPT_METRICS, *ORDERED_METRICS) if name in metrics})
+    console.metrics({name: kept[name] for name in (*KEPT_METRICS, *ORDERED_METRICS) if name in kept})
     if TEST in results:
         test = results[TEST]
         line = {"test:loss": test.loss, "test:accuracy": test.accuracy, "test:f1": test.f1}

@@ -126,7 +126,6 @@ def _search(door: Door, name: str) -> None:
 def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     from container.common.durations import span
     from launcher.verbs.remedies import with_remedy
-    from launcher.verbs.training import metrics
 
     status = description.get("EndpointStatus") or description["TrainingJobStatus"]
     lines = [f"{kind} {name}: {status}"]
@@ -138,12 +137,25 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     for move in description.get("SecondaryStatusTransitions", []):
         took = f" ({span((move['EndTime'] - move['StartTime']).total_seconds())})" if "EndTime" in move else ""
         lines.append(f"  {move['Status']:<12} {move.get('StatusMessage', '')}{took}")
-    lines += [f"  {metric} {value:g}" for metric, value in metrics(description).items()]
+    lines += _metrics(description)
     if description.get("ModelArtifacts", {}).get("S3ModelArtifacts"):
         lines.append(f"  model    {description['ModelArtifacts']['S3ModelArtifacts']}")
     if description.get("CheckpointConfig"):
         lines.append(f"  checkpoints {description['CheckpointConfig']['S3Uri']}")
     return lines
+
+
+def _metrics(description: dict[str, Any]) -> list[str]:
+    """The metrics of one epoch, the kept one once it is known, and the test split's."""
+    from container.common.metrics import BEST_EPOCH
+    from launcher.verbs.training import metrics
+
+    values = metrics(description)
+    epoch, best = values.pop("epoch", None), values.pop(BEST_EPOCH, None)
+    shown = [f"  {metric} {value:g}" for metric, value in values.items()]
+    if epoch is None:
+        return shown
+    return [f"  epoch    {epoch:g}" if best is None else f"  epoch    {best:g}, the best of {epoch:g}", *shown]
 
 
 def _last_words(door: Door, kind: str, name: str, description: dict[str, Any]) -> list[str]:

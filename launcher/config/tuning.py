@@ -138,7 +138,7 @@ class Tuning(Frozen):
 
 # The test split is touched once, at the end: whoever tunes on it has no test any more.
 OBJECTIVES: tuple[str, ...] = tuple(
-    name for name in metrics.METRICS if name not in metrics.TEST_METRICS and name != "epoch"
+    name for name in metrics.METRICS if name not in (*metrics.TEST_METRICS, metrics.BEST_EPOCH, "epoch")
 )
 
 

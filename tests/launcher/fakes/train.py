@@ -75,6 +75,8 @@ if mode == "crash":
 if mode == "abort":
     print("Segmentation fault, sort of", flush=True)
     sys.exit(3)
+if "FAKE_KEPT" in os.environ:
+    print(os.environ["FAKE_KEPT"], flush=True)
 print("test:loss=0.4 test:accuracy=0.95", flush=True)
 manifest = {"precision": "int8", "inference_precision": "f32", "hyperparameters": hyperparameters}
 (base / "model/manifest.json").write_text(json.dumps(manifest))

@@ -1,0 +1,36 @@
+"""What `status JOB` prints of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from container.common.metrics import KEPT_METRICS, format_line
+from launcher.cli.root import root
+
+Create = Callable[..., str]
+AtEnd = Callable[[str], dict[str, Any]]
+
+
+def status(state: Path, name: str) -> list[str]:
+    done = CliRunner().invoke(root, ["status", name, "--local", "--state", str(state)])
+    assert done.exit_code == 0, done.output
+    return [line.strip() for line in done.stdout.splitlines()]
+
+
+def test_the_metrics_are_those_of_the_kept_epoch_which_is_named(create: Create, ended: AtEnd, state: Path) -> None:
+    kept = format_line({**dict.fromkeys(KEPT_METRICS, 0.25), "best_epoch": 1})
+    ended(create("job", environment={"FAKE_KEPT": kept}))
+    lines = status(state, "job")
+    at = lines.index("epoch    1, the best of 2")
+    values = ["train:loss 0.25", "train:accuracy 0.25", "validation:loss 0.25", "validation:accuracy 0.25"]
+    assert set(values) < set(lines[at:]) and not any("best_epoch" in line for line in lines)
+
+
+def test_a_job_that_kept_none_shows_its_last_epoch(create: Create, ended: AtEnd, state: Path) -> None:
+    ended(create("job", "fail"))
+    lines = status(state, "job")
+    assert lines[lines.index("epoch    2") + 1 :][:2] == ["train:loss 0.5", "validation:loss 0.5"]
