@@ -46,7 +46,7 @@ def training_aws_options(function: F) -> F:
                      "are large or the disk is small]"),
         click.option("--encrypt-traffic", is_flag=True, default=None, help="AWS: encrypt what instances tell each "
                      "other."),
-        *_shield_options("the disks and the output"),
+        *_shield_options("the output, and disks that are not built into the instance (as of g5 or p4d)"),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -76,7 +76,7 @@ def endpoint_aws_options(function: F) -> F:
                      help="AWS: keep so much of the requests and answers in S3."),
         click.option("--capture-to", metavar="S3-URI",
                      help="AWS: where they go.  [default: data-capture/ in the model's bucket]"),
-        *_shield_options("the disks and what is captured"),
+        *_shield_options("what is captured, and disks that are not built into the instance (as of g5)"),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)

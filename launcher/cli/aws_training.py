@@ -19,20 +19,24 @@ def settled(door: Door, config: RunConfig, given: Mapping[str, Any]) -> RunConfi
 
     if config.tuning:
         training = _with_input_mode(door, config.tuning.training, given)
-        _remark_isolation(training)
+        _remark(training)
         say(cost.of_tuning(config.tuning, region=door.region))
         return config.model_copy(update={"tuning": config.tuning.model_copy(update={"training": training})})
     assert config.training is not None
     training = _with_input_mode(door, config.training, given)
-    _remark_isolation(training)
+    _remark(training)
     say(cost.of_training(training, region=door.region))
     return config.model_copy(update={"training": training})
 
 
-def _remark_isolation(training: Training) -> None:
-    """Without a network nothing is downloaded; that a job fails for it should be known before it is paid for."""
+def _remark(training: Training) -> None:
+    """What a job will not do, which should be known before it is paid for."""
     from container.common.hyperparameters import parse
+    from launcher.config.instances import key_remark
 
+    remark = key_remark(training.managed.kms_key, training.instance_type)
+    if remark:
+        say(remark)
     if training.managed.isolated and parse(training.hyperparameters).weights == "imagenet":
         say(
             "Without a network the pretrained weights must lie in the image (./build_and_push.sh --pretrained MODEL), "

@@ -121,10 +121,20 @@ def command(
         return
     door = where.open(starts=True, say=say)
     if not where.local:
-        from launcher.verbs import cost
-
-        say(cost.of_endpoint(config.endpoint, region=door.region))
+        _announce(config.endpoint, region=door.region)
     run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)
+
+
+def _announce(endpoint: Endpoint, *, region: str) -> None:
+    """What it costs, and what it will not do."""
+    from launcher.cli.console import say
+    from launcher.config.instances import key_remark
+    from launcher.verbs import cost
+
+    disks = key_remark(endpoint.hosting.kms_key, endpoint.instance_type)
+    if disks:
+        say(disks)
+    say(cost.of_endpoint(endpoint, region=region))
 
 
 def _with_code(where: DoorWords, config: RunConfig, code: Code, *, dry_run: bool) -> RunConfig:

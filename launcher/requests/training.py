@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from container.common import channels, metrics
+from launcher.config.instances import has_local_disks
 from launcher.config.managed import Shielded
 from launcher.config.run import Training
 from launcher.requests import debugger
@@ -55,8 +56,8 @@ def definition(training: Training) -> dict[str, Any]:
 
 
 def resources(training: Training) -> dict[str, Any]:
-    """The machines of one job."""
-    key = training.managed.kms_key
+    """The machines of one job; a key for their disks where they take one."""
+    key = None if has_local_disks(training.instance_type) else training.managed.kms_key
     return {
         "InstanceType": training.instance_type,
         "InstanceCount": training.instance_count,

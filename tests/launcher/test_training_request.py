@@ -15,6 +15,7 @@ from container.common.metrics import metric_definitions
 from launcher import requests
 from launcher.aws.objects import Objects
 from launcher.config import Training, Tuning, training_config, tuning_config
+from launcher.config.instances import has_local_disks, key_remark
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset
 from launcher.config.ranges import read_range
@@ -23,7 +24,7 @@ from launcher.config.words import Place, TrainWords
 from launcher.errors import ConfigError, NotFound
 from launcher.verbs.sizing import input_mode
 from tests.launcher import sdk
-from tests.launcher.test_requests import check, in_aws
+from tests.launcher.test_requests import MODEL, check, in_aws
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's imports warn of much
 
@@ -36,13 +37,14 @@ INTENTS: dict[str, dict[str, Any]] = {
     "isolated": {"managed": {"isolated": True}},
     "in a VPC": {"managed": NETWORK},
     "two instances": {"instance_count": 2, "managed": {"encrypt_traffic": True}},
-    "keys": {"managed": {"kms_key": KEY}},
+    "keys": {"instance_type": "ml.m5.xlarge", "managed": {"kms_key": KEY}},
     "warm": {"managed": {"keep_alive": 1800}},
     "streamed": {"managed": {"input_mode": "FastFile"}},
     "tags": {"managed": {"tags": {"preset": "fingers", "team": "hands"}}},
     "no checkpoints": {"checkpoints": None, "environment": {}},
     "all": {
         "instance_count": 2,
+        "instance_type": "ml.m5.xlarge",
         "managed": {"spot": True, "isolated": True, "encrypt_traffic": True, "kms_key": KEY, "input_mode": "FastFile",
                     "tags": {"team": "hands"}, **NETWORK},
     },
@@ -106,6 +108,25 @@ def test_a_search_asks_the_same_for_its_trials(changes: dict[str, Any]) -> None:
     shared = set(job) - {"TrainingJobName", "HyperParameters", "ResourceConfig", "Tags"}
     assert {key: definition[key] for key in shared} == {key: job[key] for key in shared}
     assert request["Tags"] == job["Tags"]
+
+
+def test_a_key_is_not_asked_for_of_disks_that_take_none() -> None:
+    training = in_aws(instance_type="ml.g4dn.xlarge", managed=Managed(kms_key=KEY))
+    request = requests.create_training_job(training)
+    assert "VolumeKmsKeyId" not in request["ResourceConfig"] and request["OutputDataConfig"]["KmsKeyId"] == KEY
+    assert "disks of ml.g4dn.xlarge are its own" in key_remark(KEY, "ml.g4dn.xlarge")
+    assert not key_remark(KEY, "ml.m5.xlarge") and not key_remark(None, "ml.g4dn.xlarge")
+
+
+def test_disks_are_known_to_be_local_by_the_types_name_as_awss_own_sdk_does() -> None:
+    from sagemaker.utils import instance_supports_kms
+
+    types = {*MODEL.shape_for("TrainingInstanceType").enum, *MODEL.shape_for("ProductionVariantInstanceType").enum}
+    theirs = {each for each in types if not instance_supports_kms(each)}
+    ours = {each for each in types if has_local_disks(each)}
+    assert ours >= theirs
+    # Of families that the SDK has not heard of; all have NVMe disks in EC2's table.
+    assert {each.split(".")[1] for each in ours - theirs} == {"g7", "g7e", "p6-b200", "p6-b300", "p6e-gb200", "trn2"}
 
 
 def test_the_weights_file_is_copied_though_the_pictures_are_streamed() -> None:
