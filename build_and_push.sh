@@ -87,12 +87,8 @@ host=${named% *}
 account=(--region "${named#* }" ${profile[@]+"${profile[@]}"})
 address=${BYOC_REGISTRY:-$host}
 
-if [[ $dry ]]; then
-    read -ra engine <<<"${BYOC_DOCKER:-docker}"
-else
-    engine_words=$(registry engine) engine=()
-    while IFS= read -r word; do engine+=("$word"); done <<<"$engine_words"
-fi
+engine_words=$(registry engine ${dry:+--dry-run}) engine=()
+while IFS= read -r word; do engine+=("$word"); done <<<"$engine_words"
 client=$(basename "${engine[${#engine[@]} - 1]}")
 
 # Where `docker build` is buildx it would push an index, or a manifest of the OCI's: SageMaker takes neither.
@@ -103,9 +99,8 @@ if [[ $client == podman ]]; then
 elif [[ $options == *--provenance* ]]; then
     plain=(--provenance=false --output type=docker)
 fi
-for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
-    [[ -z ${!name:-} ]] || plain+=(--build-arg "$name")
-done
+proxies=$(registry proxies)
+for name in $proxies; do plain+=(--build-arg "$name"); done
 [[ -z $ca ]] || plain+=(--secret "id=ca,src=$ca")
 [[ -z $index ]] || plain+=(--secret "id=index,src=$index")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from launcher.local.engines import choice
 from launcher.local.engines.images import builder
+from launcher.local.engines.proxies import building
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,7 +51,7 @@ def build(image: str) -> str:
     command, why = client()
     assert command, why
     done = subprocess.run(
-        [*builder(command), "build", "-f", str(ROOT / dockerfile), "-t", image, str(ROOT)],
+        [*building(builder(command)), "build", "-f", str(ROOT / dockerfile), "-t", image, str(ROOT)],
         capture_output=True, text=True, timeout=1500, env={**os.environ, "DOCKER_BUILDKIT": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]

@@ -49,25 +49,41 @@ def host(region: str | None, profile: str | None) -> None:
 
 
 @group.command()
-def engine() -> None:
-    """Print the words of a client that can build and push, one a line."""
+@click.option("--dry-run", is_flag=True)
+def engine(dry_run: bool) -> None:
+    """Print the words of a client that can build and push, one a line; in a dry run of one that need not answer."""
     import os
 
     from launcher.errors import EngineError
     from launcher.local.engines.choice import COMMAND_VARIABLE, answers, candidates
     from launcher.local.engines.images import builder
+    from launcher.local.engines.proxies import building
 
+    if dry_run:
+        command = candidates(os.environ)[0] if os.environ.get(COMMAND_VARIABLE) else ("docker",)
+        click.echo("\n".join(building(command)))
+        return
     reasons = []
     for command in candidates(os.environ):
         refusal = answers(command)
         if refusal is None:
-            click.echo("\n".join(builder(command)))
+            click.echo("\n".join(building(builder(command))))
             return
         reasons.append(f"{command[0]}: {refusal}")
     raise EngineError(
         f"Images are built by a container engine, and none answers ({'; '.join(reasons) or 'none is installed'}); "
         f"start Docker, or name its client in {COMMAND_VARIABLE}."
     )
+
+
+@group.command()
+def proxies() -> None:
+    """Print the names of the proxies' variables that are set, one a line."""
+    import os
+
+    from launcher.local.engines.proxies import proxies
+
+    click.echo("\n".join(proxies(os.environ)))
 
 
 @group.command()

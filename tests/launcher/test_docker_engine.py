@@ -23,11 +23,13 @@ from launcher.local.engines.choice import answers, shortened
 from launcher.local.engines.docker import DockerEngine, mount_words
 from launcher.local.engines.images import ensure_image, sources_digest
 from launcher.local.engines.ownership import User
+from launcher.local.engines.proxies import PROXIES
 from launcher.local.settings import CHECKOUT, Settings
 from launcher.local.uris import to_uri
 from launcher.requests import create_training_job
 from launcher.verbs import endpoints
 from tests.launcher.conftest import FAKES, processes_under, wait
+from tests.launcher.fakes import sudo
 
 CLIENT = (sys.executable, str(FAKES / "docker.py"))
 
@@ -274,6 +276,26 @@ def test_a_missing_image_of_ours_is_built_and_a_stale_one_again(engine: Path) ->
     ensure()
     assert [("changed" in text, "once" in text) for text in said] == [(True, False), (False, True)]
     assert len(calls(engine, "build")) == 2
+
+
+@pytest.mark.parametrize("through", [[], ["sudo"]])
+def test_a_build_is_told_of_the_proxies_also_through_sudo(
+    through: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tmp_path / "docker"
+    client.write_text('#!/bin/sh\n[ "$1" != build ] || { echo "$*"; env; } >"$0.said"\necho 20.10\n')
+    client.chmod(0o755)
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example")
+    monkeypatch.setenv("no_proxy", "here.example")
+    command = [*(sudo(tmp_path) for _ in through), str(client)]
+    ensure_image(command, "byoc-train", "train", checkout=CHECKOUT, gpu=False, say=print, cancelled=lambda: False)
+    arguments, *environment = (tmp_path / "docker.said").read_text().splitlines()
+    assert "--build-arg HTTPS_PROXY --build-arg no_proxy" in arguments and "secret" not in arguments
+    assert {"HTTPS_PROXY=http://me:secret@proxy.example", "no_proxy=here.example", "DOCKER_BUILDKIT=1"} <= {
+        *environment
+    }
 
 
 def test_a_foreign_image_that_is_missing_fails_the_job_in_one_sentence(

@@ -19,6 +19,7 @@ from launcher.aws import images, registry
 from launcher.aws.login import private_settings
 from launcher.errors import AwsError, ConfigError, EngineError
 from tests.account import ACCOUNT, account
+from tests.launcher.fakes import sudo
 
 SCRIPT = Path(__file__).parents[2] / "build_and_push.sh"
 
@@ -230,6 +231,7 @@ case "$*" in
     *--help*) echo "$OPTIONS" ;;
     *version*) echo 28.0 ;;
     *inspect*) echo linux/amd64 ;;
+    build*) env >"$0.build" ;;
     *--password-stdin*) cat >>"$0.stdin" ;;
 esac
 case " $* " in *" $FAULT "*) echo "no $FAULT today" >&2 && exit 1 ;; esac
@@ -265,6 +267,15 @@ def test_buildx_is_told_to_leave_no_index_and_no_command_line_holds_the_token(
     assert images.recorded(tmp_path / "state", "eu-west-1")[ACCOUNT]["serve"].endswith(
         "@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
+
+
+def test_a_client_behind_sudo_is_let_see_the_proxies(pushing: dict[str, str], tmp_path: Path) -> None:
+    pushing |= {"https_proxy": "http://me:secret@proxy.example", "BYOC_DOCKER": f"{sudo(tmp_path)} {tmp_path}/docker"}
+    done = script("--only", "serve", **pushing)
+    assert done.returncode == 0, done.stderr
+    (build,) = [line for line in (tmp_path / "docker.log").read_text().splitlines() if line.startswith("build --plat")]
+    assert "--build-arg https_proxy " in build and "secret" not in build
+    assert "https_proxy=http://me:secret@proxy.example" in (tmp_path / "docker.build").read_text().splitlines()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 from launcher.errors import EngineError
 from launcher.local.engines.base import Say
 from launcher.local.engines.commands import locked_patiently, run_patiently
+from launcher.local.engines.proxies import building, proxies
 
 TRAIN_IMAGE, SERVE_IMAGE, SERVE_GPU_IMAGE = "byoc-train", "byoc-serve", "byoc-serve-gpu"
 _OURS = {TRAIN_IMAGE: "train", SERVE_IMAGE: "serve", SERVE_GPU_IMAGE: "serve"}
@@ -60,13 +61,12 @@ def build(
 ) -> None:
     """`docker build` with BuildKit."""
     arguments = ["--build-arg", "ENGINE=gpu"] if image == SERVE_GPU_IMAGE else []
-    for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
-        if os.environ.get(proxy):
-            arguments += ["--build-arg", proxy]
+    # Names without values: an address may hold a password, which `ps` would show.
+    arguments += [word for name in proxies(os.environ) for word in ("--build-arg", name)]
     run_patiently(
         [
-            *builder(command), "build", "--file", str(dockerfile), "--tag", image, "--label", f"{_LABEL}={digest}",
-            *arguments, str(checkout),
+            *building(builder(command)), "build", "--file", str(dockerfile), "--tag", image,
+            "--label", f"{_LABEL}={digest}", *arguments, str(checkout),
         ],
         what=f"Building the image {image}",
         environment={**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},

@@ -22,6 +22,7 @@ from launcher.errors import EngineError
 from launcher.local.engines.base import Run, Say, Workload, handle_documents, handles_of
 from launcher.local.engines.environments import Environments, find_uv, uv_environment
 from launcher.local.engines.ports import Port
+from launcher.local.engines.proxies import PROXIES
 from launcher.local.engines.several import HostRuns, meeting_words
 from launcher.local.engines.warm import TRAIN, Forked, NotWarm
 from launcher.local.processes import Handle, descendants, kill_tree
@@ -34,7 +35,7 @@ BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
 _INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    *PROXIES,
     "TORCH_HOME", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "JAVA_HOME",
 )  # fmt: skip
 
