@@ -93,10 +93,9 @@ def dogs(*, destination: Path, classes: int, train: int, valid: int, test: int, 
 def _drawn(destination: Path, what: str, draw: Callable[[], None]) -> None:
     from launcher.cli.console import say, suggest
     from launcher.data.layouts import LAYOUTS
-    from launcher.errors import ConfigError
+    from launcher.data.whole import refuse_full
 
-    if destination.exists() and any(destination.iterdir()):
-        raise ConfigError(f"{destination} is not empty; give another folder, or remove it first.")
+    refuse_full(destination)
     say(f"Drawing {what}")
     draw()
     click.echo(str(destination))

@@ -72,13 +72,12 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def demo_data(data: Path, train_count: int) -> Path:
     """The prepared splits in the folder ``data``, made when missing; all or nothing, and in nobody else's folder."""
-    import os
-    import shutil
     from dataclasses import replace
 
     from launcher.cli.console import say
     from launcher.cli.data import report
     from launcher.data import generate_fingers, prepare
+    from launcher.data.whole import workplace
     from launcher.errors import ConfigError
 
     prepared = data / "prepared"
@@ -90,32 +89,27 @@ def demo_data(data: Path, train_count: int) -> Path:
     if data.exists() and any(data.iterdir()):
         raise ConfigError(f"{data} holds something else than the demo pictures; give another folder with --data.")
     say(f"Drawing {train_count} training pictures of hands into {data}")
-    half_made = data.absolute().with_name(f".{data.absolute().name}.{os.getpid()}")
-    try:
-        generate_fingers(half_made / "drawn", train=train_count, test=train_count // 4, seed=0)
-        made = prepare(half_made / "drawn", half_made / "prepared", validation_fraction=0.2, test_fraction=0.15)
-        half_made.rename(data)
-        report(replace(made, destination=prepared))
-    except BaseException:
-        shutil.rmtree(half_made, ignore_errors=True)
-        raise
+    with workplace(data) as (_, folder):
+        generate_fingers(folder / "drawn", train=train_count, test=train_count // 4, seed=0)
+        made = prepare(folder / "drawn", folder / "prepared", validation_fraction=0.2, test_fraction=0.15)
+    report(replace(made, destination=prepared))
     return prepared
 
 
 def _train(door: Door, where: DoorWords, data: Path) -> str:
     """A completed training job's name; interrupted, it is stopped."""
     from launcher.cli.console import say
-    from launcher.cli.running import save_config
     from launcher.cli.watching import follow
     from launcher.config import load_preset, training_config
     from launcher.config.words import Place, TrainWords
+    from launcher.kept import save_config
     from launcher.verbs import training
 
     config = training_config(TrainWords(data=str(data)), load_preset(PRESET), Place(door="local", state=where.state))
     assert config.training is not None
     say(f"Training job {config.training.name}")
     name = training.start(door, config.training)
-    save_config(config, where)
+    save_config(config, where.state)
     try:
         description = follow(training.watch(door, name))
     except BaseException:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from launcher.data.drawing import Float, clouds, draw_all
+from launcher.data.whole import workplace
 
 # Udacity's names and numbers.
 BREEDS: tuple[str, ...] = tuple((Path(__file__).parent / "breeds.txt").read_text(encoding="utf-8").split())
@@ -51,21 +52,23 @@ def class_name(breed: int) -> str:
 def generate(destination: Path, *, classes: int, train: int, valid: int, test: int, seed: int, size: int = 224) -> None:
     """Write pictures of the first ``classes`` breeds, the totals of each split spread evenly over them.
 
-    ``size`` is about a picture's shorter side. The same seed gives the same files.
+    ``size`` is about a picture's shorter side. The same seed gives the same files. Raises DatasetError when the
+    destination holds something; it appears whole or not at all.
     """
     jobs: list[_Job] = []
-    for split, (name, total) in enumerate((("train", train), ("valid", valid), ("test", test))):
-        for index in range(total):
-            breed = index % classes
-            folder = destination / name / class_name(breed)
-            folder.mkdir(parents=True, exist_ok=True)
-            # The real set numbers the pictures of a breed through all splits, as every picture here has its own.
-            number = split * 3000 + index // classes + 1
-            jobs.append((folder / f"{BREEDS[breed]}_{number:05d}.jpg", breed, (seed, split, index), size))
-    draw_all(_write, jobs)
-    folder = destination / "train" / class_name(classes - 1)
-    whole = _encoded(draw(classes - 1, np.random.default_rng([seed, 3]), size=size))
-    (folder / f"{BREEDS[classes - 1]}_06571.jpg").write_bytes(whole[: len(whole) // 2])
+    with workplace(destination) as (_, whole):
+        for split, (name, total) in enumerate((("train", train), ("valid", valid), ("test", test))):
+            for index in range(total):
+                breed = index % classes
+                folder = whole / name / class_name(breed)
+                folder.mkdir(parents=True, exist_ok=True)
+                # The real set numbers the pictures of a breed through all splits, as every picture here has its own.
+                number = split * 3000 + index // classes + 1
+                jobs.append((folder / f"{BREEDS[breed]}_{number:05d}.jpg", breed, (seed, split, index), size))
+        draw_all(_write, jobs)
+        folder = whole / "train" / class_name(classes - 1)
+        picture = _encoded(draw(classes - 1, np.random.default_rng([seed, 3]), size=size))
+        (folder / f"{BREEDS[classes - 1]}_06571.jpg").write_bytes(picture[: len(picture) // 2])
 
 
 def _write(job: _Job) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from launcher.data.drawing import Float, clouds, draw_all
+from launcher.data.whole import workplace
 
 CLASSES: tuple[str, ...] = tuple(f"{count}{hand}" for count in range(6) for hand in "LR")
 
@@ -57,14 +58,15 @@ def generate(destination: Path, *, train: int, test: int, seed: int, size: int =
     """Write ``train`` and ``test`` images (as many of each class as divides out) under ``destination``.
 
     The same seed gives the same files, names included. Each image has a seed of its own, and no two
-    splits share one.
+    splits share one. Raises DatasetError when the destination holds something; it appears whole or not at all.
     """
     jobs: list[tuple[Path, str, tuple[int, int, int], int]] = []
-    for split, (name, total) in enumerate((("train", train), ("test", test))):
-        folder = destination / name
-        folder.mkdir(parents=True, exist_ok=True)
-        jobs += [(folder, CLASSES[i % len(CLASSES)], (seed, split, i), size) for i in range(total)]
-    draw_all(_write, jobs)
+    with workplace(destination) as (_, whole):
+        for split, (name, total) in enumerate((("train", train), ("test", test))):
+            folder = whole / name
+            folder.mkdir()
+            jobs += [(folder, CLASSES[i % len(CLASSES)], (seed, split, i), size) for i in range(total)]
+        draw_all(_write, jobs)
 
 
 def _write(job: tuple[Path, str, tuple[int, int, int], int]) -> None:

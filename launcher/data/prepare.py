@@ -12,8 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from launcher.data import archive, bucket, layouts
 from launcher.data.errors import DatasetError
 from launcher.data.exploration import Exploration, Picture, chosen, page
 from launcher.data.samples import Choice, Found, Sample
-from launcher.data.splits import Duplicate, Splits, assign, without_duplicates
+from launcher.data.splits import Duplicate, Splits, assign, differing, without_duplicates
 from launcher.data.statistics import Moments, Reading, Task, read_all
+from launcher.data.whole import workplace
 
 STATISTICS = "statistics.json"
 PAGE = "data.html"
@@ -75,11 +75,9 @@ def prepare(
 
     Raises DatasetError when the source cannot be used or the destination holds files.
     """
-    if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
-        raise DatasetError(f"{destination} is not empty; give another folder, or remove it first.")
     if str(source).startswith(bucket.SCHEME) and layout not in ("auto", "bins"):
         raise DatasetError(f"{source} is a bucket, and bins alone are fetched from one; copy it here first.")
-    with _workplace(destination) as work:
+    with workplace(destination) as (work, folder):
         opened = _open(source, work, choice=choice or Choice(seed=seed), download=download, client=client)
         try:
             found = layouts.read(opened.root, layout, choice)
@@ -87,14 +85,13 @@ def prepare(
             made = _make(
                 found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed, on_read=on_read
             )
-            _write(work / "made", made.splits)
+            _write(folder, made.splits)
         except DatasetError as exc:
             # What is said of an unpacked archive is said of the archive.
             raise DatasetError(str(exc).replace(str(opened.root), str(opened.named))) from exc
         prepared = _prepared(made, destination, opened)
-        summary = _write_tables(work / "made", made, prepared)
-        _write_page(work / "made" / PAGE, made, prepared, title=Path(source).name or str(source), statistics=summary)
-        _settle(work / "made", destination.resolve())
+        summary = _write_tables(folder, made, prepared)
+        _write_page(folder / PAGE, made, prepared, title=Path(source).name or str(source), statistics=summary)
     return prepared
 
 
@@ -120,28 +117,6 @@ class _Made:
     moments: dict[str, Moments]
     duplicates: list[Duplicate]
     warnings: list[str]
-
-
-@contextmanager
-def _workplace(destination: Path) -> Iterator[Path]:
-    """A folder beside the destination, so that files can be linked and the result renamed; gone at the end."""
-    place = destination.resolve()
-    work = place.with_name(f".{place.name}.{os.getpid()}")
-    work.mkdir(parents=True)
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _settle(made: Path, destination: Path) -> None:
-    try:
-        made.rename(destination)
-    except OSError:
-        # An empty folder that cannot be replaced, such as the root of a disk of its own.
-        destination.mkdir(exist_ok=True)
-        for path in made.iterdir():
-            shutil.move(path, destination / path.name)
 
 
 def _open(source: Path | str, work: Path, *, choice: Choice, download: Path | None, client: Any) -> _Opened:
@@ -172,10 +147,7 @@ def _make(
             readings[sample.path] = reading
     kept, duplicates = without_duplicates(good, [readings[sample.path].digest for sample in good])
     splits, warnings = assign(kept, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed)
-    differing = sum(left_out.label != same.label for left_out, same in duplicates)
-    if differing:
-        stand = "1 of the copies stands" if differing == 1 else f"{differing} of the copies stand"
-        warnings.append(f"{stand} under another class than the file it is equal to.")
+    warnings += differing(duplicates)
     moments = {split: Moments() for split in splits}
     for split, members in splits.items():
         for sample in members:

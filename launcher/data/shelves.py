@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from launcher.data.bins import IMAGES, METADATA, QUANTITY
 from launcher.data.drawing import clouds, draw_all
+from launcher.data.whole import workplace
 
 LIST = "file_list.json"
 
@@ -34,9 +35,17 @@ _FINER = 2
 
 
 def generate(destination: Path, *, count: int, seed: int, size: int = 224) -> None:
-    """Write ``count`` bins under ``destination``; the same seed gives the same files. ``size`` is a photo's height."""
+    """Write ``count`` bins under ``destination``; the same seed gives the same files. ``size`` is a photo's height.
+
+    Raises DatasetError when the destination holds something; it appears whole or not at all.
+    """
+    with workplace(destination) as (_, whole):
+        _generate(whole, count=count, seed=seed, size=size)
+
+
+def _generate(destination: Path, *, count: int, seed: int, size: int) -> None:
     for folder in (IMAGES, METADATA):
-        (destination / folder).mkdir(parents=True, exist_ok=True)
+        (destination / folder).mkdir()
     rng = np.random.default_rng([seed, 0])
     quantities = _quantities(count, rng)
     draw_all(_write, [(destination, number, items, (seed, number), size) for number, items in quantities.items()])

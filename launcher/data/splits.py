@@ -5,7 +5,7 @@ Splits the source has are kept; missing ones are taken from its training images,
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,6 +31,18 @@ def without_duplicates(samples: Sequence[Sample], digests: Sequence[bytes]) -> t
             left_out.add(index)
             duplicates.append((samples[index], kept))
     return [sample for index, sample in enumerate(samples) if index not in left_out], duplicates
+
+
+def differing(duplicates: Sequence[Duplicate], most: int = 5) -> list[str]:
+    """A sentence on the copies that stand under another class than the file that is kept: one of the two is wrong."""
+    pairs = Counter((out.label, kept.label) for out, kept in duplicates if out.label != kept.label)
+    if not pairs:
+        return []
+    count = pairs.total()
+    named = [f"{number} under '{out}', kept under '{kept}'" for (out, kept), number in sorted(pairs.items())]
+    more = f"; and {len(named) - most} more pairs of classes" if len(named) > most else ""
+    stand = "1 of the copies stands" if count == 1 else f"{count} of the copies stand"
+    return [f"{stand} under another class than the file that was kept ({'; '.join(named[:most])}{more})."]
 
 
 def assign(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from launcher.data import breeds, generate_bins, generate_dogs, shelves
+from launcher.data import breeds, generate_bins, generate_dogs, generate_fingers, hands, shelves
 
 Draw = Callable[[int, np.random.Generator], NDArray[np.uint8]]
 
@@ -83,6 +85,28 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(kind: str, t
     first = made("a", 1)
     assert made("b", 1) == first
     assert not set(made("c", 2).values()) & set(first.values())
+
+
+@pytest.mark.parametrize(
+    ("module", "generate"),
+    [
+        (hands, lambda place: generate_fingers(place, train=12, test=12, seed=1)),
+        (shelves, lambda place: generate_bins(place, count=20, seed=1)),
+        (breeds, lambda place: generate_dogs(place, classes=2, train=2, valid=2, test=2, seed=1)),
+    ],
+)
+def test_a_set_that_was_interrupted_is_not_there(
+    module: ModuleType, generate: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(draw: Callable[[Any], None], jobs: Iterable[Any]) -> None:
+        draw(next(iter(jobs)))
+        assert any(path.is_file() for path in tmp_path.rglob("*")), "it had begun"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "draw_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path / "set")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_picture_stands_twice(bins: Path, dogs: Path) -> None:

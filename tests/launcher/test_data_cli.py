@@ -109,4 +109,4 @@ def test_drawing_needs_a_picture_of_each_class_and_an_empty_folder(here: Path) -
     assert few.exit_code == 2 and "a picture of each of the 20 classes" in few.stderr
     (here / "full").mkdir()
     (here / "full" / "mine").write_text("keep")
-    assert launch("bins", "full").exit_code == 2 and (here / "full" / "mine").read_text() == "keep"
+    assert launch("bins", "full").exit_code == 9 and (here / "full" / "mine").read_text() == "keep"
