@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from container.common.names import did_you_mean
 from launcher.opening import STATE_VARIABLE, DoorWords
 
 ENGINES = ("auto", "docker", "process")
@@ -28,7 +29,8 @@ class Verb(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, explicit_values(args))
+        words = any(isinstance(each, click.Argument) for each in self.params)
+        return super().parse_args(ctx, explicit_values(args, words=words))
 
 
 def _debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -38,16 +40,36 @@ def _debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         show_tracebacks()
 
 
-def explicit_values(args: Sequence[str]) -> list[str]:
-    """`--local` without an engine becomes `--local=auto`, so that the next word is not taken for one."""
+def explicit_values(args: Sequence[str], *, words: bool = True) -> list[str]:
+    """`--local` without an engine becomes `--local=auto`, so that the next word is not taken for one.
+
+    ``words`` says whether the verb takes words beside its options; where it takes none, the next one was meant for a
+    value. Raises click.UsageError then, for one that is no value.
+    """
     shown: list[str] = []
     for index, word in enumerate(args):
         if word == "--":
             return [*shown, *args[index:]]
         known = _OPTIONAL_VALUES.get(word, ())
-        bare = bool(known) and (index + 1 == len(args) or args[index + 1] not in known)
+        following = args[index + 1] if index + 1 < len(args) else "-"
+        bare = bool(known) and following not in known
+        if bare and not words and not following.startswith("-"):
+            raise click.UsageError(f"{word} cannot be '{following}'.{did_you_mean(following, known)}")
         shown.append(f"{word}={known[0]}" if bare else word)
     return shown
+
+
+class Word(click.Choice[str]):
+    """One of SageMaker's words, in any case and shown in its own; a mistyped one is told its nearest."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__(words, case_sensitive=False)
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"'{value}' is not known.{did_you_mean(str(value), self.choices)}"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self.choices)}]"
 
 
 def remark(where: DoorWords, **given: Any) -> None:

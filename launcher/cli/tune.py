@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from launcher.cli.aws_options import idle
-from launcher.cli.options import door_options, json_option, pairs, remark
+from launcher.cli.options import Word, door_options, json_option, pairs, remark
 from launcher.cli.training_options import TrainingVerb, hyperparameter_options, training_options, training_words
 from launcher.opening import DoorWords
 
@@ -15,11 +15,6 @@ from launcher.opening import DoorWords
 _STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 _EARLY_STOPPING = ("Off", "Auto")
 _WARM_START_TYPES = ("IdenticalDataAndAlgorithm", "TransferLearning")
-
-
-def _word(*words: str) -> dict[str, Any]:
-    """One of SageMaker's words, in any case and shown in its own."""
-    return {"type": click.Choice(words, case_sensitive=False), "metavar": f"[{'|'.join(words)}]"}
 
 
 @click.command(
@@ -30,7 +25,7 @@ def _word(*words: str) -> dict[str, Any]:
               help="What a hyperparameter may be: MIN:MAX, MIN:MAX:SCALE (Auto, Linear, Logarithmic or "
               "ReverseLogarithmic), or A,B,C; semicolons where values have commas. Wins over the preset's; "
               "repeatable.")  # fmt: skip
-@click.option("--strategy", **_word(*_STRATEGIES), help="How values are chosen; Bayesian with --local installs "
+@click.option("--strategy", type=Word(*_STRATEGIES), help="How values are chosen; Bayesian with --local installs "
               "one more environment, once.  [default: Bayesian]")  # fmt: skip
 @click.option("--objective", metavar="METRIC",
               help="What is optimized: a metric that training prints.  [default: validation:loss]")  # fmt: skip
@@ -38,7 +33,7 @@ def _word(*words: str) -> dict[str, Any]:
 @click.option("--maximize", "goal", flag_value="Maximize", default=None, help="The default for everything else.")
 @click.option("--jobs", type=click.IntRange(1), help="Trials in all; Grid tries all combinations.  [default: 10]")
 @click.option("--parallel", type=click.IntRange(1), help="Trials at once.  [default: 1]")
-@click.option("--early-stopping", **_word(*_EARLY_STOPPING),
+@click.option("--early-stopping", type=Word(*_EARLY_STOPPING),
               help="Auto ends a trial that is worse than the median of those before it.  [default: Off]")  # fmt: skip
 @click.option("--target", type=float, help="End the search once the objective is this good.")
 @click.option("--patience-jobs", type=click.IntRange(3), help="End it after so many trials without a better one.")
@@ -46,7 +41,7 @@ def _word(*words: str) -> dict[str, Any]:
 @click.option("--max-search-runtime", type=click.IntRange(120, 15_768_000), metavar="SECONDS",
               help="End it after so long.")  # fmt: skip
 @click.option("--warm-start", multiple=True, metavar="SEARCH", help="Begin with what an earlier search found; up to 5.")
-@click.option("--warm-start-type", **_word(*_WARM_START_TYPES),
+@click.option("--warm-start-type", type=Word(*_WARM_START_TYPES),
               help="Whether data and image are the same.  [default: IdenticalDataAndAlgorithm]")  # fmt: skip
 @click.option("--random-seed", type=click.IntRange(0), help="The same seed tries the same values.")
 @click.option("--min-resource", type=click.IntRange(1), help="Hyperband: epochs every trial has.  [default: 1]")

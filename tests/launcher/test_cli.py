@@ -370,3 +370,13 @@ def test_launch_py_can_be_run_by_itself() -> None:
 )
 def test_a_value_may_be_left_out(given: list[str], meant: list[str]) -> None:
     assert explicit_values(given) == meant
+
+
+def test_a_mistyped_value_is_told_the_nearest_where_no_other_word_may_stand() -> None:
+    assert explicit_values(["--local", "dokcer"]) == ["--local=auto", "dokcer"], "perhaps a name"
+    for words, sentence in (
+        (["train", "--local", "dokcer", "--data", "x"], "--local cannot be 'dokcer'. Did you mean 'docker'?"),
+        (["tune", "--strategy", "bayes"], "'bayes' is not known. Did you mean 'Bayesian'?"),
+    ):
+        done = CliRunner().invoke(root, words)
+        assert (done.exit_code, sentence in done.stderr) == (2, True), done.stderr
