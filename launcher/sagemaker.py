@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # CloudWatch's groups of logs; an endpoint's is followed by its name.
 TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+TRANSFORM_GROUP = "/aws/sagemaker/TransformJobs"
 ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 
 # A training job's statuses that it stays in.
@@ -11,3 +12,6 @@ TRAINING_ENDED = ("Completed", "Failed", "Stopped")
 
 # A hyperparameter tuning job's.
 TUNING_ENDED = ("Completed", "Failed", "Stopped")
+
+# A batch transform job's.
+TRANSFORM_ENDED = ("Completed", "Failed", "Stopped")

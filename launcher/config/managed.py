@@ -14,7 +14,7 @@ InputMode = Literal["File", "FastFile"]
 _MOST_TAGS = 50
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 # The project and the preset have tags of their own.
-OWN_TAGS = ("project", "preset", "endpoint")
+OWN_TAGS = ("project", "preset", "endpoint", "transform")
 
 
 class Shielded(Frozen):

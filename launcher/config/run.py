@@ -10,8 +10,9 @@ from launcher.config.frozen import Frozen, checked_name
 from launcher.config.hosting import Hosting, Variant
 from launcher.config.training import Training
 from launcher.config.tuning import Tuning
+from launcher.config.transform import Transform
 
-__all__ = ["Door", "Endpoint", "RunConfig", "Training", "Tuning"]
+__all__ = ["Door", "Endpoint", "RunConfig", "Training", "Transform", "Tuning"]
 
 Door = Literal["local", "aws"]
 
@@ -79,3 +80,4 @@ class RunConfig(Frozen):
     training: Training | None = None
     tuning: Tuning | None = None
     endpoint: Endpoint | None = None
+    transform: Transform | None = None

@@ -107,12 +107,12 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
             "or choose --weights imagenet or none."
         )
     output = _output(words.output, place)
-    checkpoints = words.checkpoints and _uri(words.checkpoints, place, "--checkpoints")
-    role = _role(words.role, place)
-    instance_type = _instance_type(words.instance_type, part.instance_type, place)
+    checkpoints = words.checkpoints and given_uri(words.checkpoints, place, "--checkpoints")
+    role = role_of(words.role, place)
+    instance_type = instance_type_of(words.instance_type, part.instance_type, place)
     fields: dict[str, Any] = {
         "name": name,
-        "image": _image(words.image, "train", place, instance_type=instance_type, role=role),
+        "image": image_of(words.image, "train", place, instance_type=instance_type, role=role),
         "role": role,
         "hyperparameters": values,
         "channels": found,
@@ -122,30 +122,30 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
         "environment": {**part.environment, **words.environment},
     }
     if not place.local:
-        fields["managed"] = _checked(Managed, **_with_preset_tag(words.managed, preset))
+        fields["managed"] = checked(Managed, **with_preset_tag(words.managed, preset))
     if words.aws_debugger:
         check_debugger(parsed, fields["image"], local=place.local)
         fields["debugger"] = True
     if words.tensorboard_output is not None:
-        fields["tensorboard"] = _uri(words.tensorboard_output or output, place, "--tensorboard-output")
+        fields["tensorboard"] = given_uri(words.tensorboard_output or output, place, "--tensorboard-output")
     for key in ("instance_count", "volume_gb", "max_runtime"):
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
             fields[key] = value
-    return _build(place, preset, training=(Training, fields))
+    return build(place, preset, training=(Training, fields))
 
 
 def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
     """The RunConfig of one endpoint. Raises ConfigError."""
     part = preset.endpoint
     served = variants(words.variants)
-    model = served[0].model_data if served else _uri(words.model_data, place, "the model")
+    model = served[0].model_data if served else given_uri(words.model_data, place, "the model")
     serverless = "serverless" in words.hosting
-    role = _role(words.role, place)
-    instance_type = "" if serverless else _instance_type(words.instance_type, part.instance_type, place)
+    role = role_of(words.role, place)
+    instance_type = "" if serverless else instance_type_of(words.instance_type, part.instance_type, place)
     fields: dict[str, Any] = {
         "name": words.name,
-        "image": _image(words.image, "serve", place, instance_type=instance_type, role=role),
+        "image": image_of(words.image, "serve", place, instance_type=instance_type, role=role),
         "role": role,
         "model_data": model,
         "variants": served,
@@ -156,12 +156,14 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: da
     }
     if not place.local:
         hosting = hosting_fields(words.hosting, model_data=model)
-        fields["hosting"] = _checked(Hosting, **_with_preset_tag(hosting, preset))
+        fields["hosting"] = checked(Hosting, **with_preset_tag(hosting, preset))
     for key in ("instance_count", "startup_timeout"):
         value = getattr(words, key) if getattr(words, key) is not None else getattr(part, key)
         if value is not None:
             fields[key] = value
-    config = _build(place, preset, endpoint=(Endpoint, fields))
+    if words.now is not None:
+        fields |= as_before(words.now, [each.name for each in served], count=words.instance_count)
+    config = build(place, preset, endpoint=(Endpoint, fields))
     if serverless and (words.instance_type or words.instance_count or words.startup_timeout):
         raise ConfigError(
             "A serverless endpoint has no instances; leave out --instance-type, --instances and --startup-timeout."
@@ -190,18 +192,21 @@ def endpoint_name(job: str) -> str:
     return f"{job[:54].rstrip('-')}-endpoint"
 
 
-def _with_preset_tag(given: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+def with_preset_tag(given: Mapping[str, Any], preset: Preset) -> dict[str, Any]:
+    """The words of a network, key and tags, with the preset's tag under theirs."""
     return {**given, "tags": {**({"preset": preset.name} if preset.name else {}), **given.get("tags", {})}}
 
 
-def _checked(kind: type[Part], **fields: Any) -> Part:
+def checked(kind: type[Part], **fields: Any) -> Part:
+    """A part of the configuration; raises ConfigError in a sentence for fields that do not fit."""
     try:
         return kind(**fields)
     except ValueError as exc:
         raise ConfigError(f"{problem(exc)}.") from exc
 
 
-def _build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
+def build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
+    """The RunConfig of these parts and their fields. Raises ConfigError."""
     try:
         built = {key: kind(**fields) for key, (kind, fields) in parts.items()}
         return RunConfig(door=place.door, preset=preset.name or None, **built)
@@ -229,7 +234,7 @@ def _channels(words: TrainWords, place: Place) -> dict[str, str]:
     if words.data:
         found = _data_channels(words.data, place)
     for name, where in words.channels.items():
-        found[name] = _uri(where, place, f"--channel {name}")
+        found[name] = given_uri(where, place, f"--channel {name}")
         if place.local and not to_path(found[name]).exists():
             raise ConfigError(f"--channel {name} is {where}, which does not exist; give a file or a folder that does.")
     if not any(channel_names.split_of(name) == channel_names.TRAIN for name in found):
@@ -242,7 +247,7 @@ def _channels(words: TrainWords, place: Place) -> dict[str, str]:
 
 def _data_channels(data: str, place: Place) -> dict[str, str]:
     """A channel a split found in the folder; a folder without splits is the train channel."""
-    uri = _uri(data, place, "--data")
+    uri = given_uri(data, place, "--data")
     if not place.local:
         # Without a look into the bucket: the container finds train/ validation/ test/ in the one channel.
         return {"training": uri}
@@ -255,7 +260,8 @@ def _data_channels(data: str, place: Place) -> dict[str, str]:
     return {channel_names.TRAIN: uri}
 
 
-def _uri(where: str, place: Place, what: str) -> str:
+def given_uri(where: str, place: Place, what: str) -> str:
+    """``where`` as the address the door takes; ``what`` names it in an error. Raises ConfigError."""
     if not where:
         raise ConfigError(f"{what} is given without a place; write it as in --data photos or --channel train=photos.")
     if place.local:
@@ -274,13 +280,14 @@ def _uri(where: str, place: Place, what: str) -> str:
 
 def _output(output: str | None, place: Place) -> str:
     if output:
-        return _uri(output, place, "--output")
+        return given_uri(output, place, "--output")
     if place.local:
         return to_uri(place.state / "output")
     raise ConfigError("--output is missing: give s3://BUCKET/PREFIX for the model, or add --local.")
 
 
-def _image(image: str | None, part: str, place: Place, *, instance_type: str, role: str) -> str:
+def image_of(image: str | None, part: str, place: Place, *, instance_type: str, role: str) -> str:
+    """The image for ``part`` (train or serve): the one given, else the door's own. Raises ConfigError."""
     if image:
         return image
     if place.local:
@@ -288,11 +295,13 @@ def _image(image: str | None, part: str, place: Place, *, instance_type: str, ro
     return pushed_image(part, place, instance_type=instance_type, role=role)
 
 
-def _role(role: str | None, place: Place) -> str:
+def role_of(role: str | None, place: Place) -> str:
+    """The role given, else the one that is found. Raises ConfigError."""
     return role or LOCAL_ROLE if place.local else execution_role(role, place)
 
 
-def _instance_type(given: str | None, preset: str | None, place: Place) -> str:
+def instance_type_of(given: str | None, preset: str | None, place: Place) -> str:
+    """The machine: this one, or the one that was given or the preset names. Raises ConfigError."""
     if place.local:
         return "local_gpu" if place.gpu else "local"
     chosen = given or preset

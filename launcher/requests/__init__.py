@@ -10,6 +10,7 @@ from launcher.requests.endpoint import (
     update_endpoint,
 )
 from launcher.requests.training import create_training_job
+from launcher.requests.transform import create_transform_job, create_transform_model
 from launcher.requests.tuning import create_hyper_parameter_tuning_job
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "create_hyper_parameter_tuning_job",
     "create_models",
     "create_training_job",
+    "create_transform_job",
+    "create_transform_model",
     "put_scaling_policies",
     "register_scalable_targets",
     "scalable_target",

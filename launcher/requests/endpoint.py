@@ -6,7 +6,8 @@ from typing import Any
 
 from launcher.config.hosting import Variant
 from launcher.config.run import ALL_TRAFFIC, Endpoint
-from launcher.requests.training import shield, tags
+from launcher.requests.model import create_model
+from launcher.requests.training import tags
 
 # The tag by which an endpoint's models and configurations are known for its own.
 OWNER_TAG = "endpoint"
@@ -22,30 +23,14 @@ def create_models(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _create_model(endpoint: Endpoint, name: str, variant: Variant) -> dict[str, Any]:
-    container: dict[str, Any] = {"Image": endpoint.image, **_data(variant.model_data, many=endpoint.multi_model)}
-    if endpoint.environment:
-        container["Environment"] = dict(endpoint.environment)
-    return {
-        "ModelName": name,
-        "ExecutionRoleArn": endpoint.role,
-        "PrimaryContainer": container,
-        "Tags": _tags(endpoint),
-        **shield(endpoint.hosting),
-    }
+    return create_model(
+        name, image=endpoint.image, role=endpoint.role, model_data=variant.model_data,
+        environment=endpoint.environment, shielded=endpoint.hosting, tags=_tags(endpoint), many=endpoint.multi_model,
+    )  # fmt: skip
 
 
 def _tags(endpoint: Endpoint) -> list[dict[str, str]]:
     return tags(endpoint.hosting, **{OWNER_TAG: endpoint.name})
-
-
-def _data(uri: str, *, many: bool) -> dict[str, Any]:
-    """A packed model by its address, an unpacked one as the prefix it is; many packed ones by theirs."""
-    if many:
-        return {"Mode": "MultiModel", "ModelDataUrl": uri.rstrip("/") + "/"}
-    if uri.endswith((".tar.gz", ".tgz")):
-        return {"ModelDataUrl": uri}
-    source = {"S3Uri": uri.rstrip("/") + "/", "S3DataType": "S3Prefix", "CompressionType": "None"}
-    return {"ModelDataSource": {"S3DataSource": source}}
 
 
 def create_endpoint_config(endpoint: Endpoint) -> dict[str, Any]:
