@@ -32,8 +32,8 @@ _CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "endpoints"]] = {
 def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, only_job: bool, yes: bool) -> None:
     """Delete the endpoint NAME with what `deploy` made for it, or an ended search or training job of that name."""
     from launcher.cli.console import say
-    from launcher.cli.running import forget_config
     from launcher.errors import NotFound
+    from launcher.kept import forget_config
     from launcher.verbs import endpoints, tuning
 
     if everything == (name is not None):
@@ -48,7 +48,7 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
         except NotFound:
             deletion = None
         if deletion:
-            forget_config("endpoints", name, where)
+            forget_config("endpoints", name, where.state)
             click.echo("deleted " + ", ".join(deletion.gone))
             if deletion.kept:
                 say(f"Kept {', '.join(deletion.kept)}: not made by `launch.py deploy` for this endpoint alone.")
@@ -62,8 +62,8 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
 def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
     from launcher.aws.ledger import Ledger
     from launcher.cli.console import say
-    from launcher.cli.running import forget_config
     from launcher.errors import AwsError
+    from launcher.kept import forget_config
     from launcher.verbs import clearing, listing
 
     if aws == bool(where.local):
@@ -81,7 +81,7 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
     for row, each in clearing.clear(door, plan, ledger):
         if each.gone:
             if row["kind"] in _CONFIGS:
-                forget_config(_CONFIGS[row["kind"]], row["name"], where)
+                forget_config(_CONFIGS[row["kind"]], row["name"], where.state)
             click.echo(f"deleted {each.gone}")
         if each.kept:
             say(f"Kept {each.kept}: not made by `launch.py deploy` for this endpoint alone.")
@@ -114,8 +114,8 @@ def _tell(plan: Plan, place: str, *, yes: bool) -> None:
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:
     from launcher.cli.console import confirm, say
-    from launcher.cli.running import forget_config
     from launcher.errors import LauncherError
+    from launcher.kept import forget_config
     from launcher.sagemaker import TUNING_ENDED
     from launcher.verbs import tuning
 
@@ -127,15 +127,15 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
     if not yes:
         confirm(f"Delete the search {name} ({status}) and its {count} trials with their logs and working files?")
     gone = tuning.delete(door, name)
-    forget_config("tuning-jobs", name, where)
+    forget_config("tuning-jobs", name, where.state)
     click.echo(f"deleted tuning job {name} and its {len(gone)} trials")
     say(f"The trials' models stay under {description['TrainingJobDefinition']['OutputDataConfig']['S3OutputPath']}")
 
 
 def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     from launcher.cli.console import confirm, say
-    from launcher.cli.running import forget_config
     from launcher.errors import LauncherError, NotFound
+    from launcher.kept import forget_config
     from launcher.sagemaker import TRAINING_ENDED
     from launcher.verbs import training
 
@@ -152,7 +152,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     if not yes:
         confirm(f"Delete the training job {name} ({status}) with its log and working files?")
     door.sagemaker.delete_training_job(TrainingJobName=name)
-    forget_config("training-jobs", name, where)
+    forget_config("training-jobs", name, where.state)
     click.echo(f"deleted training job {name}")
     model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if model:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from container.common.durations import span
 from launcher.cli.console import on_terminal, print_json, public, say, stderr, suggest
 from launcher.cli.watching import follow, let_go
-from launcher.errors import INTERRUPTED, ConfigError
-from launcher.local.store import private_folder, write_private
+from launcher.errors import INTERRUPTED, ConfigError, JobFailed
+from launcher.kept import save_config
 from launcher.opening import DoorWords
 from launcher.verbs import endpoints, rules, training
 
@@ -34,32 +34,11 @@ def engine_words(door: Door, where: DoorWords) -> str:
     return f" --local{insisted}" if door.kind == "local" else ""
 
 
-def save_config(config: RunConfig, where: DoorWords) -> None:
-    """Keep what was asked for beside what came of it."""
-    for kind, part in (
-        ("training-jobs", config.training),
-        ("tuning-jobs", config.tuning),
-        ("endpoints", config.endpoint),
-    ):
-        if part is not None:
-            private_folder(where.state, "configs", kind)
-            write_private(_config_place(kind, part.name, where), config.model_dump_json(indent=1) + "\n")
-
-
-def forget_config(kind: Literal["training-jobs", "tuning-jobs", "endpoints"], name: str, where: DoorWords) -> None:
-    """What was asked for goes with what came of it."""
-    _config_place(kind, name, where).unlink(missing_ok=True)
-
-
-def _config_place(kind: str, name: str, where: DoorWords) -> Path:
-    return where.state / "configs" / kind / f"{name}.json"
-
-
 def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool) -> None:
     """Start a job, follow it to its end, print what came of it; raises JobFailed or JobStopped."""
     assert config.training is not None
     name = training.start(door, config.training)
-    save_config(config, where)
+    save_config(config, where.state)
     back = place_words(where)
     if not wait:
         print_json(public(training.describe(door, name))) if as_json else click.echo(name)
@@ -111,7 +90,7 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     if endpoint.hosting.scaling and not wait:
         raise ConfigError("--autoscale is set up once the endpoint is in service; leave out --no-wait.")
     name = (endpoints.update if endpoint.revision else endpoints.deploy)(door, endpoint)
-    save_config(config, where)
+    save_config(config, where.state)
     back = place_words(where)
     if not wait:
         print_json(public(endpoints.describe(door, name))) if as_json else click.echo(name)

@@ -8,10 +8,11 @@ import click
 
 from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
-from launcher.cli.running import engine_words, place_words, save_config, say_billed
+from launcher.cli.running import engine_words, place_words, say_billed
 from launcher.cli.trials import document, follow, headline
 from launcher.cli.watching import let_go
 from launcher.errors import INTERRUPTED
+from launcher.kept import save_config
 from launcher.opening import DoorWords
 from launcher.verbs import training, tuning
 
@@ -25,7 +26,7 @@ def run_tuning(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, a
     """Start a search, follow it to its end, print what it found; raises JobFailed or JobStopped."""
     assert config.tuning is not None
     name = tuning.start(door, config.tuning)
-    save_config(config, where)
+    save_config(config, where.state)
     if wait:
         watch_tuning(door, name, where, as_json=as_json)
     else:

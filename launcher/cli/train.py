@@ -43,6 +43,7 @@ def command(
     from launcher.config import load_preset, training_config
     from launcher.config.presets import Preset
     from launcher.config.tuned import tuned_preset, tuned_words
+    from launcher.kept import watching
     from launcher.requests import create_training_job
     from launcher.verbs import tuning
 
@@ -54,7 +55,8 @@ def command(
     recipe = load_preset(preset) if preset else Preset()
     if from_tuning:
         search = tuning.describe(where.open_for(from_tuning), from_tuning)
-        recipe, given = tuned_preset(search, tuning.best(search)), tuned_words(search, given)
+        recipe = tuned_preset(search, tuning.best(search), watching(from_tuning, where.state))
+        given = tuned_words(search, given)
     place = where.place()
     config = training_config(given, recipe, place)
     assert config.training is not None

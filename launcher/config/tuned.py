@@ -14,11 +14,14 @@ from launcher.config.words import TrainWords
 Description = Mapping[str, Any]
 
 
-def tuned_preset(search: Description, best: Description) -> Preset:
-    """The search's static hyperparameters with the best trial's values, as a preset that flags win over."""
+def tuned_preset(search: Description, best: Description, watching: Mapping[str, str] | None = None) -> Preset:
+    """The search's static hyperparameters with the best trial's values, as a preset that flags win over.
+
+    ``watching`` is what its recipe has a training watched by (launcher.config.tuning.Tuning): trials were not.
+    """
     definition = search["TrainingJobDefinition"]
     machines = definition.get("HyperParameterTuningResourceConfig") or definition.get("ResourceConfig") or {}
-    values = {**definition.get("StaticHyperParameters", {}), **best.get("TunedHyperParameters", {})}
+    values = {**(watching or {}), **definition.get("StaticHyperParameters", {}), **best.get("TunedHyperParameters", {})}
     return Preset(
         name=search["HyperParameterTuningJobName"],
         hyperparameters={name: value for name, value in values.items() if not name.startswith(RESERVED)},

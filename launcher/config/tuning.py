@@ -49,6 +49,8 @@ class Tuning(Frozen):
     patience_jobs: Annotated[int, Field(ge=3)] | None = None
     until_converged: bool = False
     random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    # What its recipe has a training watched by, and a trial not: no part of the request, for `train --from-tuning`.
+    watching: dict[str, str] = Field(default_factory=dict)
     min_resource: Annotated[int, Field(ge=1)] | None = None
     max_resource: Annotated[int, Field(ge=1)] | None = None
 

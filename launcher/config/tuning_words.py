@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from launcher.errors import ConfigError
 JOBS = 10
 _OBJECTIVE = "validation:loss"
 # What a preset has its trainings watched by; a search's trials are not, unless a flag says so.
-_WATCHING = frozenset({"rules", "debug-hook", "debug-save-interval"})
+_WATCHING = frozenset({"rules", "debug-hook", "debug-save-interval", "debug-eval-interval", "debug-include-regex"})
 # What a name keeps of its stem when the moment takes the rest of 32 characters.
 _STEM = 12
 
@@ -59,6 +59,7 @@ def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: dateti
     fields["early_stopping"] = _early_stopping(words, preset, fields["strategy"])
     fields["warm_start_type"] = _word("--warm-start-type", words.warm_start_type or WARM_START_TYPES[0],
                                       WARM_START_TYPES)  # fmt: skip
+    fields["watching"] = {name: value for name, value in _hyphenated(preset) if name in _WATCHING}
     fields |= _limits(words, preset, fields["strategy"])
     if fields["strategy"] == "Hyperband":
         fields = {"min_resource": 1, "max_resource": _longest(training, ranges), **fields}
@@ -75,6 +76,11 @@ def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: dateti
 
 _KEPT = ("max_search_runtime", "target", "patience_jobs", "until_converged", "random_seed", "min_resource",
          "max_resource")  # fmt: skip
+
+
+def _hyphenated(preset: Preset) -> Iterator[tuple[str, str]]:
+    """The preset's hyperparameters under the schema's own names."""
+    yield from ((name.replace("_", "-"), value) for name, value in preset.hyperparameters.items())
 
 
 def _chosen(words: TuneWords, preset: Preset, key: str) -> Any:
@@ -104,7 +110,7 @@ def _training(
     _refuse_debugger(words.training)
     tuned = {range_.name for range_ in ranges}
     left_out = tuned | _WATCHING
-    static = {name: value for name, value in preset.hyperparameters.items() if name.replace("_", "-") not in left_out}
+    static = {name: value for name, value in _hyphenated(preset) if name not in left_out}
     name = words.training.name or fresh_name(preset.name or "tune", now, stem_length=_STEM)
     shared = replace(words.training, name=name)
     training = training_config(shared, preset.model_copy(update={"hyperparameters": static}), place).training

@@ -11,7 +11,8 @@ from container.common import rules
 from container.common.hyperparameters import parse
 from launcher import requests
 from launcher.config import endpoint_config, load_preset, training_config, tuning_config
-from launcher.config.run import Endpoint, Training, Tuning
+from launcher.config.run import Endpoint, RunConfig, Training, Tuning
+from launcher.config.tuned import tuned_preset
 from launcher.config.tuning_words import TuneWords
 from launcher.config.words import DeployWords, Place, TrainWords
 from launcher.local import wire
@@ -134,6 +135,35 @@ def test_a_training_is_watched_as_published_and_a_trial_only_when_asked(
     static = tuning_of(name, local, images).training.hyperparameters
     assert not {"rules", "debug-hook"} & set(static), "the container leaves trials alone by itself"
     assert tuning_of(name, local, images, rules="Overfit").training.hyperparameters["rules"] == "Overfit"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_trains_as_a_search_found_is_watched_as_its_preset_says(name: str, images: Path, tmp_path: Path) -> None:
+    local = Place(door="local", state=tmp_path / "state")
+    tuning = tuning_of(name, local, images)
+    save_config(RunConfig(door="local", tuning=tuning), local.state)
+    search = requests.create_hyper_parameter_tuning_job(tuning)
+    kept = watching(tuning.name, local.state)
+    # The values of the preset itself, so that nothing but them is to be told apart.
+    own = load_preset(name).hyperparameters
+    best = {"TunedHyperParameters": {each.name: own[each.name] for each in tuning.ranges}}
+    assert parse(tuned_preset(search, best, kept).hyperparameters) == parse(own)
+    assert not watching("begun-elsewhere", local.state)
+
+
+def test_a_rule_that_a_search_was_given_wins_over_its_presets(images: Path, tmp_path: Path) -> None:
+    local = Place(door="local", state=tmp_path / "state")
+    tuning = tuning_of("dogs-rules", local, images, rules="none")
+    recipe = tuned_preset(requests.create_hyper_parameter_tuning_job(tuning), {}, tuning.watching)
+    assert (recipe.hyperparameters["rules"], recipe.hyperparameters["debug-hook"]) == ("none", "true")
+
+
+def test_the_rules_of_the_dogs_have_a_hook_as_published() -> None:
+    """On a regular expression for the loss, with an interval for each phase."""
+    hyperparameters = parse(load_preset("dogs-rules").hyperparameters)
+    assert hyperparameters.debug_hook
+    assert re.fullmatch(hyperparameters.debug_include_regex, "CrossEntropyLoss_output_0")
+    assert (hyperparameters.debug_save_interval, hyperparameters.debug_eval_interval) == (100, 10)
 
 
 def test_the_head_of_the_dogs_is_watched_by_what_names_its_published_fault() -> None:
