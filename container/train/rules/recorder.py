@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
@@ -16,10 +17,12 @@ import numpy as np
 import smdebug.pytorch as smd
 from smdebug.core.modes import ModeKeys
 from smdebug.core.save_config import SaveConfigMode
+from smdebug.core.utils import is_s3
 from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
 from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, SIDE, Need, intervals, needs
+from container.train.rules.step_files import Disk, StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -75,6 +78,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._facts: Mapping[str, np.ndarray] = {}
         self._done: set[str] = set()
         self._schedule: dict[Any, list[SaveConfigMode]] = {}
+        self._disk: Disk | None = None
         super().__init__(*args, **kwargs)
 
     def plan(self, *, total: int, an_epoch: int, most: int, whole: bool, facts: Mapping[str, np.ndarray]) -> None:
@@ -157,6 +161,25 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def close(self) -> None:
         super().close()
 
+    def _cleanup(self) -> None:
+        # Before smdebug leaves the sign that all is there.
+        if self._disk is not None:
+            self._close_writers()
+            self._disk.close()
+        super()._cleanup()
+
+    def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
+        """As smdebug's, with files that the training does not wait for."""
+        if only_initialize_if_missing and self.writer:
+            return
+        if self._disk is None:
+            # Whether it is this process that writes.
+            super()._initialize_writers()
+            if self.writer is None or is_s3(self.out_dir)[0]:
+                return
+            self._disk = Disk()
+        self.writer: Any = StepWriter(self._disk, Path(self.out_dir), step=self.step, worker=self.worker)
+
     @_harmless
     def evaluated(self, loss: float, labels: np.ndarray, predictions: np.ndarray) -> None:
         """The result of the evaluation that has just been made, saved at its last step."""
@@ -187,6 +210,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         if not self._frugal:
             return False
         most = FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
+        if self._disk is not None and self._disk.behind:
+            return True
         heavy = (self.mode_steps[self.mode] + 1) % self._heavy == 0
         return self.seconds > (most if heavy else LENIENCE * most)
 
