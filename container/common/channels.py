@@ -25,6 +25,9 @@ _OTHERS = (WEIGHTS, FEATURES, "code", "sm_drivers")
 # served (its first frame) but is no training image, there as here.
 IMAGE_SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
 
+# What the weights channel may hold: one file, a state_dict.
+WEIGHTS_SUFFIXES: frozenset[str] = frozenset({".pth", ".pt", ".safetensors"})
+
 
 def split_of(name: str) -> str | None:
     """The split a channel or folder name stands for, or None."""
@@ -96,6 +99,11 @@ def _rank(name: str) -> int:
     """Where among its split's aliases a name stands."""
     split = split_of(name)
     return ALIASES[split].index(name.lower()) if split else 0
+
+
+def weights_files(place: Path) -> list[Path]:
+    """The files with weights in a folder, at any depth; of a file itself, when it is one."""
+    return sorted(p for p in (place, *place.rglob("*")) if p.is_file() and p.suffix in WEIGHTS_SUFFIXES)
 
 
 def is_image(path: Path) -> bool:

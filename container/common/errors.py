@@ -23,6 +23,12 @@ class ContainerError(Exception):
 # In what a process says that has only lost another one of its job: who asks for the reason is to look further.
 ELSEWHERE = "its own host has the reason"
 
+# The end of what a job says that cannot have the weights it was to begin with: so would any other with that wish.
+THREE_WAYS = (
+    "the three ways are weights=imagenet where torchvision's files can be downloaded or are baked into the image, "
+    "weights=channel with a .pth or .safetensors file in the 'weights' channel, and weights=none for random ones"
+)
+
 
 class HyperparameterError(ContainerError):
     """A hyperparameter is unknown, or its value cannot be used."""

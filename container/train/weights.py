@@ -10,16 +10,11 @@ from urllib.parse import urlsplit
 
 from torch import Tensor, nn
 
-from container.common.channels import WEIGHTS
-from container.common.errors import WeightsError, first_line
+from container.common.channels import WEIGHTS, weights_files
+from container.common.errors import THREE_WAYS, WeightsError, first_line
 from container.network import Design, Network, build
 from container.network.design import architectures, blank
 from container.train import storage
-
-THREE_WAYS = (
-    "the three ways are weights=imagenet where torchvision's files can be downloaded or are baked into the image, "
-    "weights=channel with a .pth or .safetensors file in the 'weights' channel, and weights=none for random ones"
-)
 
 State = dict[str, Tensor]
 
@@ -102,9 +97,7 @@ def _renamed(state: State) -> State:
 
 
 def _channel_file(folder: Path) -> Path:
-    found = (
-        sorted(p for p in folder.rglob("*") if p.suffix in (".pth", ".pt", ".safetensors")) if folder.is_dir() else []
-    )
+    found = weights_files(folder)
     if len(found) == 1:
         return found[0]
     if not found:

@@ -237,12 +237,23 @@ def _channels(words: TrainWords, place: Place) -> dict[str, str]:
         found[name] = given_uri(where, place, f"--channel {name}")
         if place.local and not to_path(found[name]).exists():
             raise ConfigError(f"--channel {name} is {where}, which does not exist; give a file or a folder that does.")
+        if place.local and name == channel_names.WEIGHTS:
+            _check_weights(where, len(channel_names.weights_files(to_path(found[name]))))
     if not any(channel_names.split_of(name) == channel_names.TRAIN for name in found):
         raise ConfigError(
             "No training images are given; add --data FOLDER (class folders, or train/ validation/ test/ with "
             "class folders in them), or --channel train=FOLDER."
         )
     return found
+
+
+def _check_weights(where: str, files: int) -> None:
+    """Before any job is started, which would find it in a minute, and each trial of a search again."""
+    if files != 1:
+        raise ConfigError(
+            f"--channel weights is {where}, where there {'is no file' if files == 0 else f'are {files} files'} of "
+            f"weights ({', '.join(sorted(channel_names.WEIGHTS_SUFFIXES))}); give one."
+        )
 
 
 def _data_channels(data: str, place: Place) -> dict[str, str]:

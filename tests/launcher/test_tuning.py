@@ -224,6 +224,23 @@ def test_a_search_whose_trials_all_failed_is_failed_with_their_reason(
     assert "BestTrainingJob" not in description
 
 
+def test_a_search_ends_with_its_first_trial_that_cannot_have_its_weights_and_goes_on_when_they_are_there(
+    client: LocalSageMaker, search: Make, over: AtEnd, tmp_path: Path
+) -> None:
+    weights = tmp_path / "mine.pth"
+    client.create_hyper_parameter_tuning_job(**search(static={"lacks": str(weights)}))
+    description = over()
+    assert description["HyperParameterTuningJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith(
+        "The only training job gave no objective: AlgorithmError: There are no weights; the three ways are"
+    )
+    assert "no other trial could have the weights; once they are there, `launch.py" in description["FailureReason"]
+    assert len(trials_of(client)) == 1
+    weights.touch()
+    client.resume_hyper_parameter_tuning_job(HyperParameterTuningJobName="find")
+    assert over()["HyperParameterTuningJobStatus"] == "Completed" and len(trials_of(client)) == 3
+
+
 def test_a_search_whose_objective_never_comes_says_so(client: LocalSageMaker, search: Make, over: AtEnd) -> None:
     client.create_hyper_parameter_tuning_job(**search(static={"mode": "silent"}))
     description = over()

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from botocore.exceptions import ClientError
 
+from container.common.errors import THREE_WAYS
 from launcher.local import reconcile, store
 from launcher.local.client import LocalSageMaker
 from launcher.local.engines.base import Cancelled
@@ -131,6 +132,8 @@ class _Search:
         self.most = limits.get("MaxNumberOfTrainingJobs")
         self.seconds = limits.get("MaxRuntimeInSeconds")
         self.asked_to_end: set[str] = set()
+        # Of an earlier run: what it lacked may be there now.
+        self.failed_before = {trial.name for trial in self.trials.all() if trial.status == "Failed"}
         self.kept = 0
 
     def run(self) -> None:
@@ -166,7 +169,19 @@ class _Search:
             return "stopped"
         if self.seconds is not None and self.record.seconds() > self.seconds:
             return f"the search ran for its {self.seconds} s"
-        return completion.reached(self.config, trials, self.objective) or ""
+        return completion.reached(self.config, trials, self.objective) or self._hopeless(trials)
+
+    def _hopeless(self, trials: list[Trial]) -> str:
+        """That a trial has failed for want of weights which every other one asks for as well."""
+        tuned = {each["Name"] for kind in self.config.get("ParameterRanges", {}).values() for each in kind}
+        if tuned & {"weights", "model"} or self.objective.best(trials):
+            return ""
+        for trial in trials:
+            reason = str(trial.record.get("FailureReason", ""))
+            if trial.status == "Failed" and trial.name not in self.failed_before and THREE_WAYS in reason:
+                again = f"`launch.py tune --resume {self.folder.name}` goes on"
+                return f"no other trial could have the weights; once they are there, {again}"
+        return ""
 
     def _room(self, trials: list[Trial], running: list[Trial]) -> bool:
         return len(running) < self.at_once and (self.most is None or len(trials) < self.most)
@@ -221,7 +236,8 @@ class _Search:
             self.record.end("Stopped")
             return
         if trials and self.objective.best(trials) is None:
-            self.record.end("Failed", reason=_failure(trials, self.objective))
+            ended = f". It ended early: {why}." if why else ""
+            self.record.end("Failed", reason=_failure(trials, self.objective) + ended)
             return
         if why:
             sys.stdout.write(f"Completed before its last trial: {why}.\n")
@@ -260,4 +276,6 @@ def _failure(trials: list[Trial], objective: Objective) -> str:
     reasons = Counter(str(trial.record.get("FailureReason", silent)) for trial in trials)
     reason, times = reasons.most_common(1)[0]
     often = "each time" if times == len(trials) else f"most often, {times} times"
+    if len(trials) == 1:
+        return f"The only training job gave no objective: {reason}"
     return f"None of the {len(trials)} training jobs gave an objective; {often}: {reason}"

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from container.common.errors import THREE_WAYS
+
 base = Path(os.environ["SAGEMAKER_BASE_DIR"])
 given = {k: v.strip('"') for k, v in json.loads((base / "input/config/hyperparameters.json").read_text()).items()}
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -17,6 +19,9 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 mode = given.get("mode", "")
 if mode == "fail":
     (base / "output/failure").write_text("The learning rate is too high; lower --lr.")
+    sys.exit(1)
+if given.get("lacks") and not Path(given["lacks"]).exists():
+    (base / "output/failure").write_text(f"There are no weights; {THREE_WAYS}.")
     sys.exit(1)
 if mode == "silent":
     print("nothing to see", flush=True)
