@@ -110,6 +110,8 @@ def _drawn(destination: Path, what: str, draw: Callable[[], None]) -> None:
               help="Part of the training pictures to validate on, unless the source has such a split.")  # fmt: skip
 @click.option("--test-fraction", type=click.FloatRange(0.0, 0.5), default=0.15, show_default=True,
               help="Part of the training pictures to test on, unless the source has such a split.")  # fmt: skip
+@click.option("--validation-is-test", is_flag=True,
+              help="Test on the source's validation pictures, and validate on some to train on.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the splits.")
 @click.option("--list", "listed", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help='Bins: {"1": ["data/metadata/100313.json", …], …} chooses and names the classes.')  # fmt: skip
@@ -125,6 +127,7 @@ def prepare(
     layout: str | None,
     validation_fraction: float,
     test_fraction: float,
+    validation_is_test: bool,
     seed: int,
     listed: Path | None,
     most: int | None,
@@ -159,7 +162,7 @@ def prepare(
         say(f"Fetching bins from {source}")
     prepared = prepare_data(
         source, destination, layout=named or layout or "auto", validation_fraction=validation_fraction,
-        test_fraction=test_fraction, seed=seed, choice=choice, download=download,
+        test_fraction=test_fraction, validation_is_test=validation_is_test, seed=seed, choice=choice, download=download,
     )  # fmt: skip
     report(prepared, as_json=as_json)
     recipe = f" --preset {_PRESETS[prepared.layout]}" if prepared.layout in _PRESETS else ""

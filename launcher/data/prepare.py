@@ -21,7 +21,7 @@ from launcher.data import archive, bucket, layouts
 from launcher.data.errors import DatasetError
 from launcher.data.exploration import Exploration, Picture, chosen, page
 from launcher.data.samples import Choice, Found, Sample
-from launcher.data.splits import Duplicate, Splits, assign, differing, without_duplicates
+from launcher.data.splits import Duplicate, Splits, assign, differing, validation_as_test, without_duplicates
 from launcher.data.statistics import Moments, Reading, Task, read_all
 from launcher.data.whole import workplace
 
@@ -58,6 +58,7 @@ def prepare(
     layout: str = "auto",
     validation_fraction: float = 0.2,
     test_fraction: float = 0.15,
+    validation_is_test: bool = False,
     seed: int = 0,
     choice: Choice | None = None,
     download: Path | None = None,
@@ -68,9 +69,10 @@ def prepare(
 
     ``source`` is a folder, a zip archive, or s3://BUCKET with Amazon's bins, which are fetched (to ``download``, when
     they are to be kept; by ``client``, boto3.client("s3") without an account unless given). Splits the source already
-    has are kept; missing ones are taken from its training images, seeded and stratified. Files equal to the byte go to
-    one split only: a copy in the test or validation images wins over training. Unreadable files are left out. Files are
-    hard links where the file system allows, else copies; nothing of the source is changed. The destination appears
+    has are kept; missing ones are taken from its training images, seeded and stratified; ``validation_is_test`` keeps
+    the source's validation images to test on, and validates on some of its training images. Files equal to the byte go
+    to one split only: a copy in the test or validation images wins over training. Unreadable files are left out. Files
+    are hard links where the file system allows, else copies; nothing of the source is changed. The destination appears
     whole, or not at all.
 
     Raises DatasetError when the source cannot be used or the destination holds files.
@@ -82,6 +84,8 @@ def prepare(
         try:
             found = layouts.read(opened.root, layout, choice)
             found.warnings[:0] = opened.warnings
+            if validation_is_test:
+                found.samples = validation_as_test(found.samples)
             made = _make(
                 found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed, on_read=on_read
             )

@@ -19,6 +19,18 @@ Splits = dict[str, list[Sample]]
 Duplicate = tuple[Sample, Sample]
 
 
+def validation_as_test(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with their validation images as test images, for sets whose last word their authors call so.
+
+    Raises DatasetError when there are none, or test images already.
+    """
+    splits = {sample.split for sample in samples}
+    if VALIDATION not in splits or TEST in splits:
+        has = "no validation images" if VALIDATION not in splits else "test images already"
+        raise DatasetError(f"Its validation images cannot be taken to test on: it has {has}; leave that option out.")
+    return [sample._replace(split=TEST) if sample.split == VALIDATION else sample for sample in samples]
+
+
 def without_duplicates(samples: Sequence[Sample], digests: Sequence[bytes]) -> tuple[list[Sample], list[Duplicate]]:
     """One file for each content. Held-out splits are looked at first, so that what is measured stays whole."""
     rank = {TEST: 0, VALIDATION: 1}

@@ -57,6 +57,23 @@ def test_a_duplicate_stays_on_the_held_out_side_and_is_reported(tmp_path: Path) 
     assert len(made.duplicates) == 3
 
 
+def test_validation_images_may_be_kept_to_test_on(tmp_path: Path) -> None:
+    source = class_folders(tmp_path / "in" / "train", {"ants": 10, "bees": 20}).parent
+    for index, label in enumerate(("ants", "bees", "bees")):
+        picture(source / "val" / label / f"{index}.png", 900 + index)
+    made = run(source, tmp_path / "out", validation_is_test=True)
+    assert made.counts == {
+        "train": {"ants": 8, "bees": 16},
+        "validation": {"ants": 2, "bees": 4},
+        "test": {"ants": 1, "bees": 2},
+    }
+    picture(source / "test" / "ants" / "1.png", 950)
+    with pytest.raises(DatasetError, match="it has test images already; leave that option out"):
+        run(source, tmp_path / "other", validation_is_test=True)
+    with pytest.raises(DatasetError, match="it has no validation images"):
+        run(source / "train", tmp_path / "other", validation_is_test=True)
+
+
 def test_unreadable_files_are_left_out_and_named(tmp_path: Path) -> None:
     source = class_folders(tmp_path / "in", {"ants": 10, "bees": 10})
     (source / "ants" / "broken.png").write_bytes(b"no image")
