@@ -30,6 +30,7 @@ from container.common.parsers import (
     one_of,
     profile_interval,
     real,
+    regex,
     rules_to_stop_on,
     sizes,
     step_range,
@@ -246,6 +247,22 @@ class Hyperparameters:
         "gradients, at most.",
         "debug",
         ">= 1",
+    )
+    debug_eval_interval: int = _spec(
+        0,
+        integer(0),
+        "Steps of evaluation between saved tensors when debug-hook sets the hook up; 0 for the evaluation's result "
+        "alone, which is saved each time.",
+        "debug",
+        ">= 0",
+    )
+    debug_include_regex: str = _spec(
+        "",
+        regex,
+        "Tensors to save whole besides, by a regular expression on smdebug's names, such as CrossEntropyLoss_output_0; "
+        "at debug-save-interval and debug-eval-interval.",
+        "debug",
+        "regular expression",
     )
     rules: str = _spec(
         "auto",

@@ -133,6 +133,15 @@ def step_range(text: str) -> str:
     return f"{int(start)}:{int(end)}"
 
 
+def regex(text: str) -> str:
+    """A regular expression, as it is; "" is none."""
+    try:
+        re.compile(text)
+    except re.error as exc:
+        raise ValueError(f"a regular expression is expected ({exc})") from exc
+    return text
+
+
 def word(pattern: str, what: str) -> Parser:
     def parse_one(text: str) -> str:
         if not re.fullmatch(pattern, text):

@@ -1,7 +1,8 @@
 """The smdebug hook and the rules beside it: attached when somebody asks for them, otherwise not there at all.
 
 The hook is asked for by input/config/debughookconfig.json, by SMDEBUG_CONFIG_FILE_PATH, by debug-hook=true,
-which writes losses, weights, gradients and biases to output/data/debug, or by rules, which need less there.
+which writes losses, weights, gradients and biases to output/data/debug, by debug-include-regex, which writes what it
+names, or by rules, which need less there.
 """
 
 from __future__ import annotations
@@ -170,6 +171,7 @@ class DebugHook:
                 an_epoch=an_epoch,
                 most=self._h.debug_save_interval,
                 whole=self._h.debug_hook,
+                evaluated=self._h.debug_eval_interval,
                 facts=self._facts(),
             )
         if self._rules is not None and (trouble := self._rules.start()):
@@ -218,9 +220,10 @@ def watcher(paths: Paths, hyperparameters: Hyperparameters, console: Console) ->
     h, config = hyperparameters, _config_file(paths)
     rules = _rules(paths, h)
     _check(h, rules)
-    if config is None and not h.debug_hook and rules == "none":
+    asked = "debug-hook=true" if h.debug_hook else "debug-include-regex" if h.debug_include_regex else ""
+    if config is None and not asked and rules == "none":
         return NoWatcher()
-    where = str(config) if config else "debug-hook=true" if h.debug_hook else f"rules={h.rules}"
+    where = str(config) if config else asked or f"rules={h.rules}"
     try:
         hook = _from_file(config) if config else _default(paths, h)
     except Exception as exc:
@@ -286,17 +289,19 @@ def _from_file(path: Path) -> Any:
 
 def _default(paths: Paths, hyperparameters: Hyperparameters) -> Any:
     with lightly():
-        import smdebug.pytorch as smd
+        from container.train.rules.recorder import Recorder, saving
 
-        from container.train.rules.recorder import Recorder
-
+    h = hyperparameters
+    save_config = saving(h.debug_save_interval, h.debug_eval_interval)
     folder = paths.output / "debug"
     _free(folder)
     hook = Recorder(
         out_dir=str(folder),
-        save_config=smd.SaveConfig(save_interval=hyperparameters.debug_save_interval),
-        include_collections=list(COLLECTIONS) if hyperparameters.debug_hook else [],
+        save_config=save_config,
+        include_collections=list(COLLECTIONS) if h.debug_hook else [],
     )
+    if h.debug_include_regex:
+        hook.include(h.debug_include_regex, save_config)
     return _made(hook)
 
 

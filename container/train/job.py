@@ -310,6 +310,8 @@ def _identity(  # noqa: PLR0917
         "checkpoint-every",
         "debug-hook",
         "debug-save-interval",
+        "debug-eval-interval",
+        "debug-include-regex",
         "rules",
         "stop-on-rules",
         "tensorboard",

@@ -1,7 +1,8 @@
 """Debugger's fields of CreateTrainingJob, for accounts that still have it; without --aws-debugger none is sent.
 
 DebugHookConfig, DebugRuleConfigurations, ProfilerConfig and ProfilerRuleConfigurations say what the hyperparameters
-`rules`, `stop-on-rules`, `debug-save-interval` and `profile-interval-ms` ask of the job itself otherwise.
+`rules`, `stop-on-rules`, `debug-save-interval`, `debug-eval-interval`, `debug-include-regex` and `profile-interval-ms`
+ask of the job itself otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from launcher.config.run import Training
 
 REPORT = "ProfilerReport"
 STOP = "stoptraining"
+# As the job itself calls what debug-include-regex names.
+INCLUDED = "included"
 
 # What AWS's rules look at, as its SDK's rule_configs have it. CheckInputImages is told there where MXNet has its
 # images; ours are where the network normalizes them.
@@ -67,12 +70,17 @@ def _stops(h: Hyperparameters, rule: str) -> bool:
 def _hook(training: Training, rules: Sequence[Configuration], h: Hyperparameters) -> dict[str, Any]:
     # AWS's default of 500 steps is more than many a fine-tuning has.
     interval = {"save_interval": str(h.debug_save_interval)}
+    if h.debug_eval_interval:
+        interval["eval.save_interval"] = str(h.debug_eval_interval)
     collections = []
     for rule in rules:
         if rule.rule in _COLLECTIONS:
             name, regex = _COLLECTIONS[rule.rule]
             parameters = {**({"include_regex": regex} if regex else {}), **interval}
             collections.append({"CollectionName": name, "CollectionParameters": parameters})
+    if h.debug_include_regex:
+        parameters = {"include_regex": h.debug_include_regex, **interval}
+        collections.append({"CollectionName": INCLUDED, "CollectionParameters": parameters})
     return {"S3OutputPath": training.output, "HookParameters": interval, "CollectionConfigurations": collections}
 
 

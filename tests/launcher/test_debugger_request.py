@@ -38,6 +38,12 @@ WATCHED: dict[str, dict[str, str]] = {
     "lists": {"rules": '{"UnchangedTensor": {"collection_names": ["weights", "biases"]}}'},
     "another run": {"rules": '{"SimilarAcrossRuns": {"other_trials": "s3://b/other/debug-output"}}'},
     "an interval": {"rules": "VanishingGradient,LossNotDecreasing", "debug-save-interval": "7"},
+    "an interval for each phase": {
+        "rules": "VanishingGradient",
+        "debug-save-interval": "100",
+        "debug-eval-interval": "10",
+    },
+    "a regular expression": {"rules": "Overfit", "debug-include-regex": "CrossEntropyLoss_output_0"},
     "stopped by all": {"rules": "VanishingGradient,Overfit", "stop-on-rules": "all"},
     "stopped by one": {"rules": "VanishingGradient,Overfit", "stop-on-rules": "Overfit"},
     "a slow profile": {"profile-interval-ms": "60000"},
@@ -51,7 +57,13 @@ def debugged(hyperparameters: dict[str, str], **changes: Any) -> Training:
 
 def theirs(training: Training, catcher: sdk.Catcher) -> dict[str, Any]:
     """The request that the SDK sends for the same wishes, told in its own classes."""
-    from sagemaker.debugger import DebuggerHookConfig, ProfilerConfig, ProfilerRule, TensorBoardOutputConfig
+    from sagemaker.debugger import (
+        CollectionConfig,
+        DebuggerHookConfig,
+        ProfilerConfig,
+        ProfilerRule,
+        TensorBoardOutputConfig,
+    )
     from sagemaker.debugger import rule_configs as theirs
     from sagemaker.estimator import Estimator
 
@@ -63,7 +75,10 @@ def theirs(training: Training, catcher: sdk.Catcher) -> dict[str, Any]:
         output_path=training.output, sagemaker_session=sdk.session(catcher),
         rules=[*rules, *([ProfilerRule.sagemaker(theirs.ProfilerReport())] if profiled else [])] or None,
         debugger_hook_config=DebuggerHookConfig(
-            s3_output_path=training.output, hook_parameters={"save_interval": str(h.debug_save_interval)}
+            s3_output_path=training.output, hook_parameters=_intervals(h),
+            collection_configs=[
+                CollectionConfig("included", {"include_regex": h.debug_include_regex, **_intervals(h)})
+            ] if h.debug_include_regex else None,
         ),
         profiler_config=ProfilerConfig(system_monitor_interval_millis=h.profile_interval_ms) if profiled else None,
         disable_profiler=not profiled,
@@ -71,6 +86,11 @@ def theirs(training: Training, catcher: sdk.Catcher) -> dict[str, Any]:
     )  # fmt: skip
     estimator.fit(None, job_name=training.name, wait=False)
     return catcher.caught["create_training_job"]
+
+
+def _intervals(h: Any) -> dict[str, str]:
+    of_evaluation = {"eval.save_interval": str(h.debug_eval_interval)} if h.debug_eval_interval else {}
+    return {"save_interval": str(h.debug_save_interval), **of_evaluation}
 
 
 def _rule(name: str, parameters: dict[str, Any], h: Any) -> Any:
@@ -88,7 +108,7 @@ def _rule(name: str, parameters: dict[str, Any], h: Any) -> Any:
             {
                 **each["CollectionParameters"],
                 **({"include_regex": IMAGES} if name == "CheckInputImages" else {}),
-                "save_interval": str(h.debug_save_interval),
+                **_intervals(h),
             },
         )
         for each in base.get("CollectionConfigurations", [])

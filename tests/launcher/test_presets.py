@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from launcher.config.run import Endpoint, RunConfig, Training, Tuning
 from launcher.config.tuned import tuned_preset
 from launcher.config.tuning_words import TuneWords
 from launcher.config.words import DeployWords, Place, TrainWords
+from launcher.kept import save_config, watching
 from launcher.local import wire
 from tests.launcher.test_requests import check
 

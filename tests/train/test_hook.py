@@ -54,6 +54,38 @@ def test_a_hook_that_is_asked_for_writes_losses_weights_gradients_and_biases(job
     assert ("conv5.0.weight" in " ".join(weights)) is (freeze == "none"), "with the cache the head is watched"
 
 
+@pytest.mark.parametrize("rules", ["none", "default"])
+def test_each_phase_has_an_interval_of_its_own(jobs: Jobs, rules: str) -> None:
+    import smdebug.pytorch as smd
+
+    hooked = {"freeze": "backbone", "epochs": "3", "debug_hook": "true", "debug_save_interval": "4", "rules": rules}
+    jobs.run("as ever", **hooked)
+    jobs.run("phases", debug_eval_interval="2", **hooked)
+    of_old, found = (trial(jobs.paths(name).output / "debug") for name in ("as ever", "phases"))
+    (weight,) = (name for name in found.tensor_names(collection="weights") if "linear0" in name)
+    for each in (of_old, found):
+        # Five steps an epoch, and one evaluation after each.
+        assert {0, 4, 8, 12} <= set(each.tensor(weight).steps(mode=smd.modes.TRAIN)) <= set(range(15))
+        assert each.tensor("CrossEntropyLoss_output_0").steps(mode=smd.modes.EVAL) == [0, 1, 2], "each result"
+    assert not of_old.tensor(weight).steps(mode=smd.modes.EVAL)
+    # After three epochs each split is evaluated once more.
+    assert found.tensor(weight).steps(mode=smd.modes.EVAL) == [0, 2, 4]
+
+
+@pytest.mark.parametrize("rules", ["none", "Overfit"])
+def test_tensors_are_saved_by_a_regular_expression(jobs: Jobs, rules: str) -> None:
+    """As a published system did, which wanted the loss alone."""
+    import smdebug.pytorch as smd
+
+    jobs.run(freeze="backbone", epochs="1", debug_save_interval="2", debug_include_regex="Loss_output_0", rules=rules)
+    found = trial(jobs.paths().output / "debug")
+    assert found.tensor_names(collection="included") == ["CrossEntropyLoss_output_0"]
+    saved = found.tensor("CrossEntropyLoss_output_0").steps(mode=smd.modes.TRAIN)
+    assert saved == [0, 2, 4] if rules == "none" else {0, 2, 4} <= set(saved)
+    if rules == "none":
+        assert found.tensor_names() == ["CrossEntropyLoss_output_0"]
+
+
 @pytest.mark.parametrize("freeze", ["none", "backbone"])
 def test_a_watched_network_is_exported_as_any_other(jobs: Jobs, freeze: str) -> None:
     jobs.run("plain", exported=True, freeze=freeze, epochs="1")

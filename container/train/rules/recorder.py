@@ -1,7 +1,7 @@
 """smdebug's hook, made to cost nothing between the steps it saves, and to save what our rules need.
 
 recorder = Recorder(out_dir="tensors")
-recorder.plan(total=2000, an_epoch=200, most=50, whole=False, facts={})
+recorder.plan(total=2000, an_epoch=200, most=50, whole=False, evaluated=0, facts={})
 recorder.attach(module, criterion, probes=True)
 """
 
@@ -21,7 +21,7 @@ from smdebug.core.utils import is_s3
 from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
-from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, SIDE, Need, intervals, needs
+from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, SIDE, intervals, needs
 from container.train.rules.step_files import Disk, StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
@@ -32,6 +32,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # the 5 % that watching may cost. Steps at which no weights and gradients are saved take a hundredth of the time, and
 # tell how the loss goes: they go on up to LENIENCE times as much.
 MOST_SHARE, FREE_SECONDS, LENIENCE = 0.015, 0.3, 4
+
+# The collection of tensors that debug-include-regex names.
+INCLUDED = "included"
 
 # A step no training comes to.
 NEVER = ONCE
@@ -81,20 +84,33 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._disk: Disk | None = None
         super().__init__(*args, **kwargs)
 
-    def plan(self, *, total: int, an_epoch: int, most: int, whole: bool, facts: Mapping[str, np.ndarray]) -> None:
-        """Save what the default rules need in a training of ``total`` steps, and ``facts`` about its data once."""
+    def plan(
+        self, *, total: int, an_epoch: int, most: int, whole: bool, evaluated: int, facts: Mapping[str, np.ndarray]
+    ) -> None:
+        """Save what the default rules need in a training of ``total`` steps, and ``facts`` about its data once.
+
+        With ``whole``, which was asked for, weights, gradients and biases themselves, of evaluation too, each
+        ``evaluated`` steps unless that is 0.
+        """
         self._planned, self._facts = True, facts
         # Tensors that were asked for are saved, whatever that takes.
-        self._frugal, self._began = not whole, perf_counter()
+        self._frugal, self._began = not whole and INCLUDED not in self.include_collections, perf_counter()
         light, self._heavy = intervals(total, an_epoch, most)
         for need in needs(light, self._heavy, whole=whole):
             collection = self.get_collection(need.name)
             collection.include_regex = list(need.regexes)
-            collection.save_config = _saved(need)
+            collection.save_config = saving(need.interval, evaluated if whole else 0, first_steps=need.first_steps)
             if need.reductions:
                 collection.reduction_config = smd.ReductionConfig.from_dict({"reductions": ",".join(need.reductions)})
             if need.name not in self.include_collections:
                 self.include_collections.append(need.name)
+
+    def include(self, regex: str, save_config: smd.SaveConfig) -> None:
+        """Save tensors whose names match ``regex``, whatever else is saved."""
+        collection = self.get_collection(INCLUDED)
+        collection.include_regex = [regex]
+        collection.save_config = save_config
+        self.include_collections.append(INCLUDED)
 
     def attach(self, module: nn.Module, criterion: nn.Module, *, probes: bool) -> None:
         """Watch ``module`` and the loss; with ``probes``, for what ``plan`` names, activations and outputs too."""
@@ -287,7 +303,10 @@ def _spread(modules: list[nn.Module]) -> list[nn.Module]:
     return [modules[round(index * (len(modules) - 1) / (LAYERS - 1))] for index in range(LAYERS)]
 
 
-def _saved(need: Need) -> smd.SaveConfig:
-    training = SaveConfigMode(save_interval=need.interval, save_steps=list(range(need.first_steps)))
+def saving(trained: int, evaluated: int, *, first_steps: int = 0) -> smd.SaveConfig:
+    """Each ``trained`` steps of training and the first of them, and each ``evaluated`` of evaluation; 0 is never."""
+    training = SaveConfigMode(save_interval=trained, save_steps=list(range(first_steps)))
     never = SaveConfigMode(save_interval=1, start_step=NEVER)
-    return smd.SaveConfig({mode: training if mode == ModeKeys.TRAIN else never for mode in ModeKeys})
+    evaluation = SaveConfigMode(save_interval=evaluated) if evaluated else never
+    known = {ModeKeys.TRAIN: training, ModeKeys.EVAL: evaluation}
+    return smd.SaveConfig({mode: known.get(mode, never) for mode in ModeKeys})
