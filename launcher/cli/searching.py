@@ -9,7 +9,7 @@ import click
 from container.common.durations import span
 from launcher.cli.console import print_json, public, say, suggest
 from launcher.cli.running import engine_words, place_words, say_billed
-from launcher.cli.trials import document, follow, headline
+from launcher.cli.trials import document, follow, headline, open_view
 from launcher.cli.watching import let_go
 from launcher.errors import INTERRUPTED
 from launcher.kept import save_config
@@ -40,11 +40,14 @@ def leave_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> N
     suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}", f"launch.py stop {name}{back}")
 
 
-def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> None:
-    """Follow a search to its end, print what it found; raises JobFailed or JobStopped."""
+def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool, known: Look | None = None) -> None:
+    """Follow a search to its end, print what it found; raises JobFailed or JobStopped.
+
+    ``known`` is how it stood before it went on, which needs no telling.
+    """
     back = place_words(where)
     try:
-        look = follow(tuning.watch(door, name))
+        look = follow(tuning.watch(door, name), open_view(known))
     except KeyboardInterrupt:
         let_go(name, back, kind="search", local=door.kind == "local")
         raise click.exceptions.Exit(INTERRUPTED) from None
@@ -52,9 +55,7 @@ def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> N
         print_json(document(look))
     elif look.description.get("BestTrainingJob"):
         report_best(door, look)
-    took = max((trial.seconds for trial in look.trials), default=0.0)
-    began, ended = look.description["CreationTime"], look.description.get("HyperParameterTuningEndTime")
-    say(f"{headline(look)}, in {span((ended - began).total_seconds() if ended else took)}.")
+    say(f"{headline(look)}, in {span(look.seconds)}.")
     if door.kind == "aws":
         say_billed(tuning.described(door, [trial.name for trial in look.trials]))
     tuning.conclude(door, look.description)

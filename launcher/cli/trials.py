@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from container.common.durations import span
 from launcher.cli.console import on_terminal, say, stderr
+from launcher.sagemaker import TRAINING_ENDED
 from launcher.verbs.tuning import Look, Trial, objective_of
 
 if TYPE_CHECKING:
@@ -85,18 +86,19 @@ def fitting(trials: Sequence[Trial], most: int) -> list[Trial]:
 
 
 class PlainView:
-    """A line when a trial starts and one when it ends, for files and pipes."""
+    """A line when a trial starts and one when it ends, for files and pipes; ``known`` is what was told before."""
 
-    def __init__(self, write: Callable[[str], None] = say) -> None:
+    def __init__(self, write: Callable[[str], None] = say, *, known: Look | None = None) -> None:
         self._write = write
-        self._status: dict[str, str] = {}
+        self._status = {trial.name: trial.status for trial in known.trials} if known else {}
 
     def look(self, look: Look) -> None:
         """What is new since the last look."""
         for trial in look.trials:
             before = self._status.get(trial.name)
-            if before is None:
-                self._write(f"  trial {trial.number} started: {_values(trial)}")
+            if before is None or (before in TRAINING_ENDED and not trial.ended):
+                again = "" if before is None else " again"
+                self._write(f"  trial {trial.number} started{again}: {_values(trial)}")
             if trial.status != before and trial.ended:
                 self._write(f"  trial {trial.number} {_ending(trial, objective_of(look.description))}")
             self._status[trial.name] = trial.status
@@ -118,15 +120,18 @@ def _ending(trial: Trial, objective: str) -> str:
 
 
 class LiveView:
-    """The table, redrawn in its place; at the end it stays, with all of its rows."""
+    """The table, redrawn in its place; at the end it stays, with all of its rows.
 
-    def __init__(self) -> None:
+    Of the trials that had failed in ``known``, the reasons were told before.
+    """
+
+    def __init__(self, *, known: Look | None = None) -> None:
         from rich.live import Live
 
         self._live: Live = Live(console=stderr(), auto_refresh=False, vertical_overflow="visible")
         self._live.start()
         self._last: Look | None = None
-        self._told: set[str] = set()
+        self._told = {trial.name for trial in known.trials if trial.status == "Failed"} if known else set()
 
     def look(self, look: Look) -> None:
         """Draw it anew; a failed trial's reason is said above, once."""
@@ -181,9 +186,9 @@ def narrowed(rows: Sequence[Sequence[str]], width: int) -> list[int]:
     return kept
 
 
-def open_view() -> View:
-    """The view that suits where standard error goes."""
-    return LiveView() if on_terminal() else PlainView()
+def open_view(known: Look | None = None) -> View:
+    """The view that suits where standard error goes; ``known`` is what was told before."""
+    return LiveView(known=known) if on_terminal() else PlainView(known=known)
 
 
 def follow(looks: Iterable[Look], view: View | None = None) -> Look:

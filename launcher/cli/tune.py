@@ -136,5 +136,9 @@ def _resume(where: DoorWords, name: str, idle: list[str], *, wait: bool, as_json
         option = idle[0].removeprefix("hp_").replace("_", "-")
         raise click.UsageError(f"--resume goes on with the search as it was asked for; leave out '{option}'.")
     door = where.open_for(name)
+    known = tuning.Observer(door, name).look()
     tuning.resume(door, name)
-    (watch_tuning if wait else leave_tuning)(door, name, where, as_json=as_json)
+    if wait:
+        watch_tuning(door, name, where, as_json=as_json, known=known)
+    else:
+        leave_tuning(door, name, where, as_json=as_json)

@@ -59,6 +59,15 @@ class Look:
         """Whether the search is at its end."""
         return self.description["HyperParameterTuningJobStatus"] in TUNING_ENDED
 
+    @property
+    def seconds(self) -> float:
+        """How long the search has run: without the time between its end and its going on, where that is known."""
+        consumed = self.description.get("ConsumedResources", {}).get("RuntimeInSeconds")
+        if consumed is not None:
+            return float(consumed)
+        began, ended = self.description["CreationTime"], self.description.get("HyperParameterTuningEndTime")
+        return (ended - began).total_seconds() if ended else max((trial.seconds for trial in self.trials), default=0.0)
+
 
 def start(door: Door, tuning: Tuning) -> str:
     """Start the search and return its name."""

@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,26 @@ def test_off_a_terminal_a_trial_is_told_when_it_starts_and_when_it_ends() -> Non
         "  trial 2 started: lr=0.02674",
         "  trial 2 Failed in 42 s: no validation:loss after 3 epochs: AlgorithmError: [too] high",
     ]
+
+
+def test_a_search_that_goes_on_tells_only_what_is_new() -> None:
+    lines: list[str] = []
+    known = look(trial(1), trial(2, "Failed", reason="InternalServerError: killed"), status="Failed")
+    running = look(trial(1), trial(2, "InProgress"))
+    follow(
+        [known, running, look(trial(1), trial(2, best=True), status="Completed")], PlainView(lines.append, known=known)
+    )
+    assert lines == [
+        "  trial 2 started again: lr=0.02674",
+        "  trial 2 Completed in 42 s: validation:loss 0.4122 after 3 epochs, the best so far",
+    ]
+
+
+def test_a_searchs_time_is_that_of_its_runs() -> None:
+    created = datetime(2026, 11, 20, tzinfo=UTC)
+    times = {"CreationTime": created, "HyperParameterTuningEndTime": created + timedelta(hours=9)}
+    assert look(**times).seconds == 9 * 3600
+    assert look(**times, ConsumedResources={"RuntimeInSeconds": 70}).seconds == 70
 
 
 def test_the_live_table_shows_the_trials_and_says_once_why_one_failed(capsys: pytest.CaptureFixture[str]) -> None:
