@@ -108,7 +108,7 @@ def command(
     config = endpoint_config(
         DeployWords(name=update or name or (endpoint_name(source) if source else fresh_name("endpoint")),
                     model_data=model or multi_model or "", multi_model=multi_model is not None, variants=variants,
-                    hosting=hosting, update=_is_there(where, update),
+                    hosting=hosting, now=versions.standing(where.open(), update) if update else None,
                     **words),
         load_preset(preset) if preset else Preset(),
         where.place(),
@@ -147,13 +147,6 @@ def _with_code(where: DoorWords, config: RunConfig, code: Code, *, dry_run: bool
     there = "is" if made.known else "would be" if dry_run else "is now"
     say(f"The model with {code.folder} as its code {there} at {made.uri}.")
     return config.model_copy(update={"endpoint": config.endpoint.model_copy(update={"model_data": made.uri})})
-
-
-def _is_there(where: DoorWords, update: str | None) -> bool:
-    """Whether the endpoint to update is there; else it is made."""
-    from launcher.verbs import endpoints
-
-    return update is not None and endpoints.exists(where.open(), update)
 
 
 def _requests(endpoint: Endpoint) -> dict[str, Any]:

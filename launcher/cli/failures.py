@@ -79,7 +79,9 @@ def translated(error: Exception) -> LauncherError | None:
         known = {**_REMEDIES, **_TAKEN} if error.operation_name.startswith("Create") else _REMEDIES
         remedy = known.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
         said = f"{message.rstrip('. ')}; {remedy}." if remedy else message
-        return AwsError(f"{error.operation_name} was refused ({code}): {said}")
+        # What happened beside the refusal, as a verb noted it.
+        noted = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+        return AwsError(f"{error.operation_name} was refused ({code}): {said}{noted}")
     if isinstance(error, BotoCoreError):
         return AwsError(f"{' '.join(str(error).split())}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

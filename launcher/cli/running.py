@@ -14,7 +14,7 @@ from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED, ConfigError, JobFailed
 from launcher.kept import save_config
 from launcher.opening import DoorWords
-from launcher.verbs import endpoints, rules, training
+from launcher.verbs import endpoints, rules, scaling, training
 
 if TYPE_CHECKING:
     from launcher.config import RunConfig
@@ -103,8 +103,13 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         if endpoint.hosting.scaling:
             say("Its autoscaling is not set up; deploy it again with --endpoint to have it.")
         raise click.exceptions.Exit(INTERRUPTED) from None
-    description = endpoints.conclude(door, name, config=endpoint.made_as)
-    endpoints.scale(door, endpoint)
+    try:
+        description = endpoints.conclude(door, name, config=endpoint.made_as)
+    except JobFailed:
+        if endpoint.hosting.scaling:
+            say("--autoscale was not set up; variants that were scaled and keep their names and types still are.")
+        raise
+    scaling.scale(door, endpoint)
     if as_json:
         print_json(public(description))
     else:

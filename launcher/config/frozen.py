@@ -6,8 +6,9 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
-# SageMaker's own pattern.
+# SageMaker's own pattern and length, which the pattern alone does not keep: it counts no hyphens.
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+LONGEST_NAME = 63
 
 
 class Frozen(BaseModel):
@@ -18,6 +19,6 @@ class Frozen(BaseModel):
 
 def checked_name(value: str) -> str:
     """A resource's name as SageMaker takes it; raises ValueError for any other."""
-    if not re.fullmatch(_NAME, value):
+    if len(value) > LONGEST_NAME or not re.fullmatch(_NAME, value):
         raise ValueError("a name is up to 63 letters, digits and single hyphens, the first a letter or digit")
     return value

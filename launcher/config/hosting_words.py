@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from launcher.config.hosting import Variant
+from launcher.config.run import ALL_TRAFFIC
 from launcher.errors import ConfigError
 
 
@@ -49,3 +50,16 @@ def variants(words: Mapping[str, str]) -> tuple[Variant, ...]:
         except ValueError as exc:
             raise ConfigError(f"--variant {name}: a name is up to 63 letters, digits and single hyphens.") from exc
     return tuple(found)
+
+
+def as_before(now: Mapping[str, int], names: Iterable[str], *, count: int | None) -> dict[str, Any]:
+    """The fields of launcher.config.run.Endpoint that tell of the version before: its variants, and their instances.
+
+    ``now`` has the instances by variant, ``names`` are the variants to come, and ``count`` is what --instances asks
+    for; without it each variant keeps its own, and one of a new name begins with as many as the largest has.
+    """
+    found: dict[str, Any] = {"before": tuple(now)}
+    most = max(now.values(), default=0)
+    if most and count is None:
+        found |= {"instance_count": most, "keeps_count": not now.keys().isdisjoint([*names] or [ALL_TRAFFIC])}
+    return found

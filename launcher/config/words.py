@@ -17,7 +17,7 @@ from container.common.errors import HyperparameterError
 from launcher.config.account import execution_role, pushed_image
 from launcher.config.debugger import check_debugger
 from launcher.config.hosting import Hosting
-from launcher.config.hosting_words import hosting_fields, variants
+from launcher.config.hosting_words import as_before, hosting_fields, variants
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset, problem
 from launcher.config.run import Door, Endpoint, RunConfig, Training
@@ -90,8 +90,8 @@ class DeployWords:
     # What only AWS heeds: NAME=MODEL:WEIGHT, and the words of launcher.config.hosting_words.
     variants: Mapping[str, str] = field(default_factory=dict)
     hosting: Mapping[str, Any] = field(default_factory=dict)
-    # The next version of an endpoint that is there already.
-    update: bool = False
+    # Of an endpoint that is there already, whose next version is made: the instances of each of its variants now.
+    now: Mapping[str, int] | None = None
 
 
 def training_config(words: TrainWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
@@ -152,7 +152,7 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: da
         "multi_model": words.multi_model,
         "instance_type": instance_type,
         "environment": {**part.environment, **words.environment},
-        "revision": fresh_name(words.name, now) if words.update else "",
+        "revision": fresh_name(words.name, now) if words.now is not None else "",
     }
     if not place.local:
         hosting = hosting_fields(words.hosting, model_data=model)

@@ -86,11 +86,17 @@ def create_endpoint(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def update_endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    """UpdateEndpoint's request: a new fleet beside the old one, which stays until the new one has proven itself."""
+    """UpdateEndpoint's request: a new fleet beside the old one, which stays until the new one has proven itself.
+
+    Variants keep their numbers of instances where ``keeps_count`` says so, whatever scaling makes of them until then,
+    and never the weights, which the configuration gives anew.
+    """
     request: dict[str, Any] = {"EndpointName": endpoint.name, "EndpointConfigName": endpoint.made_as}
-    # Deployment guardrails are not for serverless endpoints nor for several variants, which AWS updates its own way.
-    if not endpoint.hosting.serverless and len(endpoint.served) == 1:
+    if endpoint.guarded:
         request["DeploymentConfig"] = _deployment(endpoint)
+    if endpoint.keeps_count and not endpoint.hosting.serverless:
+        request["RetainAllVariantProperties"] = True
+        request["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DesiredWeight"}]
     return request
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from launcher import requests
-from launcher.config.run import Endpoint
+from launcher.config.run import Endpoint, model_name
 from launcher.config.words import name_pattern
 from launcher.doors import Door
 from launcher.errors import JobFailed, NotFound
 from launcher.requests.endpoint import OWNER_TAG
+from launcher.verbs import scaling
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import is_missing
@@ -38,40 +39,48 @@ def update(door: Door, endpoint: Endpoint) -> str:
 
     The version before stays, for AWS goes back to it when the new one does not come up.
     """
-    status = describe(door, endpoint.name)["EndpointStatus"]
+    described = describe(door, endpoint.name)
+    status = described["EndpointStatus"]
     if status != "InService":
         raise JobFailed(
             f"Endpoint {endpoint.name} is {status}, and only one that is InService can be updated; wait for it "
             f"(`launch.py status {endpoint.name}`), or delete it and deploy anew."
         )
-    _make(door, endpoint, lambda: door.sagemaker.update_endpoint(**requests.update_endpoint(endpoint)))
+    scaled = scaling.in_the_way(door, endpoint, _variants(door, described["EndpointConfigName"]))
+
+    def move() -> None:
+        scaling.take_off(door, scaled)
+        try:
+            door.sagemaker.update_endpoint(**requests.update_endpoint(endpoint))
+        except ClientError as exc:
+            if scaled:
+                exc.add_note("Its autoscaling was taken off for this; deploying with --autoscale sets it up again.")
+            raise
+
+    _make(door, endpoint, move)
     return endpoint.name
 
 
 def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
-    made: list[Callable[[], object]] = []
+    made: list[tuple[str, Callable[[], object]]] = []
     client, config = door.sagemaker, endpoint.made_as
     try:
         for request in requests.create_models(endpoint):
             client.create_model(**request)
-            made.append(partial(client.delete_model, ModelName=request["ModelName"]))
+            name = request["ModelName"]
+            made.append((f"model {name}", partial(client.delete_model, ModelName=name)))
         client.create_endpoint_config(**requests.create_endpoint_config(endpoint))
-        made.append(partial(client.delete_endpoint_config, EndpointConfigName=config))
+        made.append((f"endpoint configuration {config}", partial(client.delete_endpoint_config,
+                                                                 EndpointConfigName=config)))  # fmt: skip
         last()
-    except ClientError:
-        for undo in reversed(made):
-            undo()
+    except (ClientError, ParamValidationError) as refusal:
+        for what, undo in reversed(made):
+            try:
+                undo()
+            except (ClientError, BotoCoreError) as exc:
+                # The refusal is what a person must hear of; this stays recorded.
+                refusal.add_note(f"What was made for it could not all be taken back: {what} stays ({exc}).")
         raise
-
-
-def scale(door: Door, endpoint: Endpoint) -> None:
-    """Have AWS choose the number of instances of an endpoint in service, when that was asked for."""
-    if door.autoscaling is None:
-        return
-    for target in requests.register_scalable_targets(endpoint):
-        door.autoscaling.register_scalable_target(**target)
-    for policy in requests.put_scaling_policies(endpoint):
-        door.autoscaling.put_scaling_policy(**policy)
 
 
 def describe(door: Door, name: str) -> Description:
@@ -147,7 +156,7 @@ def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep
             f"endpoint configuration {current}",
             *(f"model {each['ModelName']}" for each in _variants(door, current)),
         ]
-    kept += _unscale(door, name, {each["VariantName"] for each in description.get("ProductionVariants", [])})
+    kept += scaling.unscale(door, name, {each["VariantName"] for each in description.get("ProductionVariants", [])})
     if description["EndpointStatus"] != "Deleting":
         door.sagemaker.delete_endpoint(EndpointName=name)
     gone = [f"endpoint {name}"]
@@ -155,7 +164,7 @@ def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep
         if _unless_missing(partial(door.sagemaker.delete_endpoint_config, EndpointConfigName=config)):
             gone.append(f"endpoint configuration {config}")
         for model, variant in ((each["ModelName"], each["VariantName"]) for each in variants):
-            if model not in (config, f"{config}-{variant}"):
+            if model not in (config, model_name(config, variant)):
                 kept.append(f"model {model}")
             elif _unless_missing(partial(door.sagemaker.delete_model, ModelName=model)):
                 gone.append(f"model {model}")
@@ -193,27 +202,6 @@ def _revisions(door: Door, name: str) -> list[str]:
         if not answer.get("NextToken"):
             return found
         token = {"NextToken": answer["NextToken"]}
-
-
-def _unscale(door: Door, name: str, variants: set[str]) -> list[str]:
-    """Have the endpoint's number of instances chosen by nobody any more; what had to stay of that."""
-    if door.autoscaling is None or not variants:
-        return []
-    wanted = [requests.scalable_target(name, variant) for variant in sorted(variants)]
-    try:
-        found = door.autoscaling.describe_scalable_targets(
-            ServiceNamespace=wanted[0]["ServiceNamespace"], ResourceIds=[each["ResourceId"] for each in wanted]
-        )["ScalableTargets"]
-    except ClientError as exc:
-        # Whoever may not look has scaled nothing, which must not stand in the way of deleting.
-        if exc.response["Error"]["Code"] != "AccessDeniedException":
-            raise
-        return ["any autoscaling, which these credentials may not see"]
-    there = {each["ResourceId"] for each in found}
-    for target in wanted:
-        if target["ResourceId"] in there:
-            door.autoscaling.deregister_scalable_target(**target)
-    return []
 
 
 def _variants(door: Door, config_name: str) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from typing import Any
 from launcher.config.managed import OWN_TAGS
 from launcher.config.run import ALL_TRAFFIC
 from launcher.doors import Door
-from launcher.errors import ConfigError
+from launcher.errors import ConfigError, NotFound
 from launcher.verbs import endpoints
 
 # Of an instance; a serverless endpoint has none of them.
-_MACHINES = ("instance_type", "instance_count", "startup_timeout")
+_MACHINES = ("instance_type", "startup_timeout")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,17 @@ class Serving:
         return found, {**self.hosting, **hosting, **({"tags": tags} if tags else {})}
 
 
+def standing(door: Door, name: str) -> dict[str, int] | None:
+    """The instances of each variant, 0 of a serverless one; None where there is no such endpoint."""
+    try:
+        described = endpoints.describe(door, name)
+    except NotFound:
+        return None
+    return {
+        each["VariantName"]: each.get("DesiredInstanceCount", 0) for each in described.get("ProductionVariants", [])
+    }
+
+
 def serving(door: Door, name: str) -> Serving:
     """How the endpoint is made. Raises NotFound, and ConfigError for one that is not of one model."""
     described = endpoints.describe(door, name)
@@ -46,14 +57,11 @@ def serving(door: Door, name: str) -> Serving:
     model_data = container.get("ModelDataUrl") or source.get("S3Uri")
     if not model_data or container.get("Mode") == "MultiModel":
         raise _not_one_model(name)
-    now: dict[str, Any] = next(iter(described.get("ProductionVariants", [])), {})
     words = {
         "image": container.get("Image"),
         "role": model["ExecutionRoleArn"],
         "environment": container.get("Environment", {}),
         "instance_type": variants[0].get("InstanceType"),
-        # As many as there are now, which its scaling may have chosen.
-        "instance_count": now.get("DesiredInstanceCount") or variants[0].get("InitialInstanceCount"),
         "startup_timeout": variants[0].get("ContainerStartupHealthCheckTimeoutInSeconds"),
     }
     if "ServerlessConfig" in variants[0]:

@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from launcher import requests
+from launcher.cli.failures import translated
 from launcher.config.hosting import Hosting, Scaling, Variant
 from launcher.config.run import Endpoint
 from launcher.errors import JobFailed
-from launcher.verbs import endpoints
+from launcher.verbs import endpoints, scaling
 from tests.launcher.stubbed import all_asked
 from tests.launcher.test_aws import BEES, ENDPOINT_ARN, NOW, Account, config_described, endpoint_described, log_answers
 
@@ -23,6 +24,10 @@ REVISION = "bees-20260102-030405-678"
 NEXT = BEES.model_copy(update={"revision": REVISION, "hosting": Hosting(scaling=Scaling(minimum=1, maximum=4))})
 CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/"
 MODEL_ARN = {"ModelArn": "arn:aws:sagemaker:eu-west-1:123456789012:model/bees"}
+
+
+# The variant that BEES is served by.
+SAME = ("AllTraffic", BEES.instance_type)
 
 
 class Scaled(Account):
@@ -42,8 +47,16 @@ def account() -> Iterator[Scaled]:
     yield from all_asked(Scaled())
 
 
-def expect_revision(account: Scaled, endpoint: Endpoint = NEXT) -> None:
+def expect_revision(account: Scaled, endpoint: Endpoint = NEXT, *, serving: tuple[str, str] = SAME) -> None:
+    """``serving`` is the variant that serves before, and its instance type."""
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    described = config_described("bees", "bees")
+    described["ProductionVariants"][0] |= dict(zip(("VariantName", "InstanceType"), serving, strict=True))
+    account.sagemaker.add_response("describe_endpoint_config", described)
+    if serving != SAME:
+        expect_targets(account, serving[0])
+    if not endpoint.hosting.scaling:
+        return
     for model in requests.create_models(endpoint):
         account.sagemaker.add_response("create_model", MODEL_ARN, model)
     account.sagemaker.add_response(
@@ -51,6 +64,14 @@ def expect_revision(account: Scaled, endpoint: Endpoint = NEXT) -> None:
         {"EndpointConfigArn": CONFIG_ARN + REVISION},
         requests.create_endpoint_config(endpoint),
     )
+
+
+def expect_targets(account: Scaled, variant: str) -> None:
+    """The one variant is looked for, and scaled."""
+    target = requests.scalable_target("bees", variant)
+    asked = {"ServiceNamespace": "sagemaker", "ResourceIds": [target["ResourceId"]]}
+    found = {**target, "MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "r", "CreationTime": NOW}
+    account.scaling.add_response("describe_scalable_targets", {"ScalableTargets": [found]}, asked)
 
 
 def test_an_update_makes_the_next_version_and_moves_to_it(account: Scaled) -> None:
@@ -96,6 +117,32 @@ def test_a_refused_update_leaves_the_endpoint_and_nothing_of_the_new_version(acc
         endpoints.update(account.door, NEXT)
 
 
+@pytest.mark.parametrize("serving", [("AllTraffic", "ml.c5.large"), ("old", BEES.instance_type)])
+def test_scaling_is_taken_off_for_another_type_or_name_and_only_where_it_is_set_up_again(
+    account: Scaled, serving: tuple[str, str]
+) -> None:
+    expect_revision(account, serving=serving)
+    account.scaling.add_response("deregister_scalable_target", {}, requests.scalable_target("bees", serving[0]))
+    account.sagemaker.add_response("update_endpoint", {"EndpointArn": ENDPOINT_ARN}, requests.update_endpoint(NEXT))
+    endpoints.update(account.door, NEXT)
+    plain = NEXT.model_copy(update={"hosting": Hosting()})
+    expect_revision(account, plain, serving=serving)
+    with pytest.raises(JobFailed, match=rf"is scaled by {serving[0]}, .*add --autoscale MIN:MAX"):
+        endpoints.update(account.door, plain)
+
+
+def test_a_fault_in_taking_back_does_not_hide_the_refusal_and_what_stays_is_told(account: Scaled) -> None:
+    expect_revision(account)
+    account.sagemaker.add_client_error("update_endpoint", "ResourceLimitExceeded", "quota of ml.m5.large is 1")
+    account.sagemaker.add_client_error("delete_endpoint_config", "ThrottlingException", "slow down")
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": REVISION})
+    with pytest.raises(ClientError, match="quota") as caught:
+        endpoints.update(account.door, NEXT)
+    said = str(translated(caught.value))
+    assert "UpdateEndpoint was refused (ResourceLimitExceeded): quota of ml.m5.large is 1; ask for a higher" in said
+    assert f"could not all be taken back: endpoint configuration {REVISION} stays" in said and "slow down" in said
+
+
 def test_an_endpoint_that_is_not_in_service_is_not_updated(account: Scaled) -> None:
     account.sagemaker.add_response("describe_endpoint", endpoint_described("Creating"))
     with pytest.raises(JobFailed, match=r"is Creating, and only one that is InService .*`launch\.py status bees`"):
@@ -109,8 +156,8 @@ def test_scaling_is_set_up_for_each_variant_and_only_when_asked(account: Scaled)
         account.scaling.add_response("register_scalable_target", {}, target)
     for policy in requests.put_scaling_policies(scaled):
         account.scaling.add_response("put_scaling_policy", {"PolicyARN": "arn:x"}, policy)
-    endpoints.scale(account.door, scaled)
-    endpoints.scale(account.door, BEES)
+    scaling.scale(account.door, scaled)
+    scaling.scale(account.door, BEES)
 
 
 def expect_configs(account: Scaled, **owners: str) -> None:
@@ -141,11 +188,7 @@ def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scale
     versions = config_described(REVISION, "shared")
     versions["ProductionVariants"].append({"VariantName": "new", "ModelName": f"{REVISION}-new"})
     account.sagemaker.add_response("describe_endpoint_config", versions)
-    targets = [{**requests.scalable_target("bees"), "MinCapacity": 1, "MaxCapacity": 4, "RoleARN": "r",
-                "CreationTime": NOW}]  # fmt: skip
-    account.scaling.add_response("describe_scalable_targets", {"ScalableTargets": targets},
-                                 {"ServiceNamespace": "sagemaker",
-                                  "ResourceIds": ["endpoint/bees/variant/AllTraffic"]})  # fmt: skip
+    expect_targets(account, "AllTraffic")
     account.scaling.add_response("deregister_scalable_target", {}, requests.scalable_target("bees"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     if first_is_its:

@@ -145,7 +145,6 @@ def test_variants_share_an_endpoint_by_their_weights() -> None:
     keys = ("VariantName", "ModelName", "InitialVariantWeight")
     found = [tuple(each[key] for key in keys) for each in config["ProductionVariants"]]
     assert found == [("old", "bees-old", 9.0), ("new", "bees-new", 1.0)]
-    assert "DeploymentConfig" not in requests.update_endpoint(endpoint)
 
 
 def test_an_update_moves_to_a_fleet_beside_the_old_one_and_back_at_an_alarm() -> None:
@@ -156,6 +155,41 @@ def test_an_update_moves_to_a_fleet_beside_the_old_one_and_back_at_an_alarm() ->
     assert routing["Type"] == "CANARY" and routing["CanarySize"] == {"Type": "CAPACITY_PERCENT", "Value": 10}
     alarms = asked["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
     assert [each["AlarmName"] for each in alarms] == ["errors", "slow"]
+
+
+SHARES = {"a": "s3://b/1.tar.gz", "b": "s3://b/2.tar.gz"}
+
+
+def test_guardrails_are_for_what_aws_does_not_exclude() -> None:
+    both = configured(variants=SHARES, hosting={"canary": 10}, now={"b": 1, "a": 1})
+    assert "CanarySize" in str(requests.update_endpoint(both))
+    for words in ({"variants": SHARES}, {"instance_type": "ml.inf1.xlarge"},
+                  {"instance_type": None, "hosting": {"serverless": "2048:5"}}):  # fmt: skip
+        assert "DeploymentConfig" not in requests.update_endpoint(configured(now={"AllTraffic": 1}, **words))
+
+
+@pytest.mark.parametrize(
+    ("words", "counts", "retained"),
+    [
+        ({"now": {"AllTraffic": 4}}, [4], True),
+        ({"now": {"AllTraffic": 4}, "instance_count": 2}, [2], False),
+        ({"now": {"AllTraffic": 0}}, [1], False),  # serverless until now
+        ({"now": {"AllTraffic": 4}, "variants": SHARES}, [4, 4], False),
+        ({"now": {"a": 2, "old": 3}, "variants": SHARES}, [3, 3], True),
+        ({"now": {"AllTraffic": 4}, "hosting": {"serverless": "2048:5"}, "instance_type": None}, [None], False),
+    ],
+)
+def test_an_update_keeps_the_instances_there_are_unless_others_are_asked_for(
+    words: dict[str, Any], counts: list[int | None], retained: bool
+) -> None:
+    endpoint = configured(**words)
+    asked = requests.update_endpoint(endpoint)
+    check("UpdateEndpoint", asked)
+    variants = requests.create_endpoint_config(endpoint)["ProductionVariants"]
+    assert [each.get("InitialInstanceCount") for each in variants] == counts
+    weights = {"ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}]}
+    kept = {key: value for key, value in asked.items() if "Retain" in key}
+    assert kept == ({"RetainAllVariantProperties": True, **weights} if retained else {})
 
 
 def test_scaling_is_asked_of_application_auto_scaling_in_words_it_takes() -> None:
@@ -190,9 +224,19 @@ def test_the_words_of_deploy_become_what_is_asked() -> None:
 
 
 def test_a_version_has_a_name_of_its_own_that_tells_whose_it_is() -> None:
-    assert configured(update=True).made_as == "bees-20260102-030405-678"
+    assert configured(now={}).made_as == "bees-20260102-030405-678"
     assert configured().made_as == "bees"
-    assert len(configured(name="b" * 63, update=True).made_as) <= 63
+
+
+def test_no_name_is_longer_than_aws_takes() -> None:
+    long = configured(name="b" * 63, now={}, variants={"one-and-the-same": "s3://b/1.tar.gz", "one": "s3://b/2.tar.gz"})
+    models = requests.create_models(long)
+    for model in models:
+        check("CreateModel", model)
+    check("CreateEndpointConfig", requests.create_endpoint_config(long))
+    assert len({model["ModelName"] for model in models}) == 2
+    with pytest.raises(ConfigError, match="a name is up to 63"):
+        configured(name="b-" * 32 + "b")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +247,8 @@ def test_a_version_has_a_name_of_its_own_that_tells_whose_it_is() -> None:
         ({"hosting": {"serverless": "2048:5", "autoscale": "1:2"}}, "serverless endpoints have no --autoscale"),
         ({"hosting": {"serverless": "2048:5", "alarms": ("a",)}}, "serverless endpoints have no --rollback-alarm"),
         ({"hosting": {"serverless": "2048:5"}}, "leave out --instance-type"),
-        ({"variants": {"a": "s3://m", "b": "s3://n"}, "hosting": {"canary": 9}}, "leave out --canary"),
+        ({"instance_type": "ml.inf1.xlarge", "hosting": {"canary": 9}}, "on Inf1 .* leave out --canary"),
+        ({"now": {"AllTraffic": 1}, "variants": {"a": "s3://m"}, "hosting": {"canary": 9}}, "AllTraffic and were"),
         ({"hosting": {"serverless": "2048:5", "isolated": True}}, "leave out --subnets and --isolated"),
         ({"hosting": {"autoscale": "4:1"}}, "swap them"),
         ({"hosting": {"autoscale": "few"}}, "not of the form MIN:MAX"),

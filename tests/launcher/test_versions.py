@@ -25,8 +25,10 @@ NOTHING: dict[str, Any] = {
 
 def expect(account: Account, endpoint: Endpoint, *, instances: int, tags: bool = True) -> None:
     """What AWS answers of an endpoint that was made by the requests of ``endpoint``."""
-    variants = [{"VariantName": each.name, "DesiredInstanceCount": instances} for each in endpoint.served]
-    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService", ProductionVariants=variants))
+    count = {} if endpoint.hosting.serverless else {"DesiredInstanceCount": instances}
+    variants = [{"VariantName": each.name, **count} for each in endpoint.served]
+    serving = endpoint_described("InService", ProductionVariants=variants)
+    account.sagemaker.add_response("describe_endpoint", serving)
     asked = requests.create_endpoint_config(endpoint)
     made = {"EndpointConfigArn": CONFIG_ARN + "bees", "CreationTime": NOW}
     account.sagemaker.add_response(
@@ -38,6 +40,7 @@ def expect(account: Account, endpoint: Endpoint, *, instances: int, tags: bool =
         account.sagemaker.add_response("describe_model", described, {"ModelName": model["ModelName"]})
     if tags:
         account.sagemaker.add_response("list_tags", {"Tags": asked["Tags"]}, {"ResourceArn": CONFIG_ARN + "bees"})
+        account.sagemaker.add_response("describe_endpoint", serving)
 
 
 def without_tags(request: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +52,8 @@ def next_version(
 ) -> Endpoint:
     served = versions.serving(account.door, "bees")
     found, asked = served.beneath({**NOTHING, **(words or {})}, hosting or {})
-    deploy = DeployWords(name="bees", model_data=served.model_data, hosting=asked, update=True, **found)
+    now = versions.standing(account.door, "bees")
+    deploy = DeployWords(name="bees", model_data=served.model_data, hosting=asked, now=now, **found)
     config = endpoint_config(deploy, Preset(), Place(door="aws"), now=MOMENT)
     assert config.endpoint is not None
     return config.endpoint
@@ -60,7 +64,8 @@ def test_the_next_version_is_made_as_the_one_before(account: Account, hosting: d
     before = bees(hosting, startup_timeout=900)
     expect(account, before, instances=3)
     found = next_version(account)
-    wanted = before.model_copy(update={"revision": found.revision, "instance_count": 3})
+    kept = {} if before.hosting.serverless else {"instance_count": 3, "keeps_count": True}
+    wanted = before.model_copy(update={"revision": found.revision, "before": ("AllTraffic",), **kept})
     assert requests.create_models(found) == requests.create_models(wanted)
     assert requests.create_endpoint_config(found) == requests.create_endpoint_config(wanted)
     assert requests.update_endpoint(found) == requests.update_endpoint(wanted)
