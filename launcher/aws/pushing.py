@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher.aws.objects import split
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
@@ -89,8 +89,26 @@ class Push:
         Files under way when one fails, or when a person interrupts, are finished; the others wait for the next time.
         """
         extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        arrived = list(plan.same)
+        try:
+            self._send_all(plan.send, extra, sent, arrived)
+        except BaseException as fault:
+            try:
+                self._remember(arrived)
+            except (ClientError, BotoCoreError) as exc:
+                fault.add_note(f"What had arrived could not be looked up ({exc}), and some may be sent again.")
+            raise
+        self._remember(arrived)
+
+    def _send_all(
+        self, files: list[File], extra: dict[str, str], sent: Callable[[int], object], arrived: list[File]
+    ) -> None:
+        def send(file: File) -> None:
+            self._send(file, extra, sent)
+            arrived.append(file)
+
         with ThreadPoolExecutor(self._workers) as pool:
-            sending = [pool.submit(self._send, each, extra, sent) for each in plan.send]
+            sending = [pool.submit(send, each) for each in files]
             try:
                 done, _ = wait(sending, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
@@ -100,7 +118,6 @@ class Push:
             if fault:
                 pool.shutdown(cancel_futures=True)
                 raise fault
-        self._remember([*plan.same, *plan.send])
 
     def _send(self, file: File, extra: dict[str, str], sent: Callable[[int], object]) -> None:
         from boto3.exceptions import S3UploadFailedError

@@ -61,7 +61,8 @@ def guarded(call: Callable[..., Any], args: Any, *rest: Any, standalone_mode: bo
         if fault is None:
             click.echo("This is a fault of launch.py itself; the lines above say where.", err=True)
             sys.exit(1)
-        click.echo(as_called(f"Error: {fault}"), err=True)
+        # With what happened beside it, as a verb has noted.
+        click.echo(as_called(" ".join([f"Error: {fault}", *getattr(exc, "__notes__", ())])), err=True)
         sys.exit(fault.status)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -79,9 +80,7 @@ def translated(error: Exception) -> LauncherError | None:
         known = {**_REMEDIES, **_TAKEN} if error.operation_name.startswith("Create") else _REMEDIES
         remedy = known.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
         said = f"{message.rstrip('. ')}; {remedy}." if remedy else message
-        # What happened beside the refusal, as a verb noted it.
-        noted = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-        return AwsError(f"{error.operation_name} was refused ({code}): {said}{noted}")
+        return AwsError(f"{error.operation_name} was refused ({code}): {said}")
     if isinstance(error, BotoCoreError):
         return AwsError(f"{' '.join(str(error).split())}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

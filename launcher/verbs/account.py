@@ -17,8 +17,13 @@ from launcher.local.engines.choice import answers, candidates
 from launcher.local.engines.images import builder
 from launcher.verbs.doctor import Finding
 
-# What an instance may be used for, as Service Quotas names it; the first two are wanted of every type.
-_USES = ("training job usage", "endpoint usage", "spot training job usage")
+# What an instance may be used for, as Service Quotas names it, and the types that there are for it, in botocore's model
+# of SageMaker: some are for hosting alone (t2, c5d), some for training (t3). Spot instances are nobody's need.
+_USES = {
+    "training job usage": "TrainingInstanceType",
+    "endpoint usage": "ProductionVariantInstanceType",
+    "spot training job usage": None,
+}
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "403")
 
 
@@ -146,13 +151,23 @@ def _quotas(instance_types: tuple[str, ...], quotas: Any) -> Iterator[Finding]:
     for instance in instance_types:
         values = {use: found.get(f"{instance} for {use}") for use in _USES}
         known = ", ".join(f"{value:g} for {use}" for use, value in values.items() if value is not None)
-        subject = f"quota of {instance}"
+        subject, wanted = f"quota of {instance}", _wanted(instance)
         if not known:
             yield Finding(subject, False, "AWS names none; is there such an instance type in this region?")
-        elif all(values[use] for use in _USES[:2]):
-            yield Finding(subject, True, known)
+        elif all(values[use] for use in wanted):
+            alone = f" (AWS has it for {wanted[0].removesuffix(' usage')}s alone)" if len(wanted) == 1 else ""
+            yield Finding(subject, True, known + alone)
         else:
             yield Finding(subject, False, f"{known}; ask for more in the console, under Service Quotas, SageMaker")
+
+
+def _wanted(instance: str) -> list[str]:
+    """The uses that AWS has the instance type for; both of one that is newer than botocore's model."""
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    there = [use for use, shape in _USES.items() if shape and instance in model.shape_for(shape).metadata["enum"]]
+    return there or [use for use, shape in _USES.items() if shape]
 
 
 def _code(error: ClientError) -> str:

@@ -133,19 +133,23 @@ def test_quotas_are_told_and_a_zero_is_named_with_where_to_ask(session: boto3.Se
     pages = [
         {"ml.m5.large for training job usage": 4.0, "ml.m5.large for endpoint usage": 2.0, "else": 1.0},
         {"ml.g5.xlarge for training job usage": 0.0, "ml.g5.xlarge for endpoint usage": 1.0},
+        {"ml.t2.medium for endpoint usage": 2.0, "ml.t3.large for training job usage": 1.0},
     ]
     with Stubber(quotas) as stub:
         for number, page in enumerate(pages):
             answer: dict[str, Any] = {"Quotas": [{"QuotaName": name, "Value": value} for name, value in page.items()]}
-            stub.add_response("list_service_quotas", {**answer, **({} if number else {"NextToken": "more"})})
+            more = {} if number == len(pages) - 1 else {"NextToken": f"page {number + 1}"}
+            stub.add_response("list_service_quotas", {**answer, **more})
         found = look(
-            instance_types=("ml.m5.large", "ml.g5.xlarge", "ml.x9.huge"),
+            instance_types=("ml.m5.large", "ml.g5.xlarge", "ml.x9.huge", "ml.t2.medium", "ml.t3.large"),
             clients=lambda name: quotas if name == "service-quotas" else session.client(name),
         )
     assert found["quota of ml.m5.large"] == Finding(
         "quota of ml.m5.large", True, "4 for training job usage, 2 for endpoint usage"
     )
     assert not found["quota of ml.g5.xlarge"].ok and "ask for more" in found["quota of ml.g5.xlarge"].message
+    assert found["quota of ml.t2.medium"].ok and "for endpoints alone" in found["quota of ml.t2.medium"].message
+    assert found["quota of ml.t3.large"].ok and "for training jobs alone" in found["quota of ml.t3.large"].message
     assert "is there such an instance type" in found["quota of ml.x9.huge"].message
 
 

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from launcher import requests
-from launcher.cli.failures import translated
 from launcher.config.hosting import Hosting, Scaling, Variant
 from launcher.config.run import Endpoint
 from launcher.errors import JobFailed
@@ -138,8 +137,7 @@ def test_a_fault_in_taking_back_does_not_hide_the_refusal_and_what_stays_is_told
     account.sagemaker.add_response("delete_model", {}, {"ModelName": REVISION})
     with pytest.raises(ClientError, match="quota") as caught:
         endpoints.update(account.door, NEXT)
-    said = str(translated(caught.value))
-    assert "UpdateEndpoint was refused (ResourceLimitExceeded): quota of ml.m5.large is 1; ask for a higher" in said
+    (said,) = caught.value.__notes__
     assert f"could not all be taken back: endpoint configuration {REVISION} stays" in said and "slow down" in said
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from container.common.errors import DataError
-from launcher.cli.failures import translated
+from launcher.cli.failures import guarded, translated
 from launcher.errors import AwsError, EngineError, NotFound, UnusableData
 from launcher.local import store
 from launcher.local.engines.commands import last_words
@@ -32,6 +32,19 @@ def test_aws_refusals_are_passed_on_with_a_remedy_where_one_is_known() -> None:
     error = ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "CreateModel")
     assert str(translated(error)) == (
         "CreateModel was refused (ExpiredToken): expired; the credentials have expired; log in again."
+    )
+
+
+def test_what_happened_beside_a_refusal_is_told_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(_args: None, **_extra: bool) -> None:
+        error = ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "the quota is 1"}}, "UpdateEndpoint")
+        error.add_note("Its model stays.")
+        raise error
+
+    with pytest.raises(SystemExit):
+        guarded(refused, None)
+    assert "the quota is 1; ask for a higher" in (said := capsys.readouterr().err) and said.endswith(
+        ". Its model stays.\n"
     )
 
 
