@@ -27,14 +27,17 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
       launch.py rules tensors --rules '{"Overfit": {"patience": 3}}' --json
     """
     import os
+    import shlex
+    from pathlib import Path
 
     from container.common.rules import parse
-    from launcher.cli.console import print_json, print_table, say
+    from launcher.cli.console import print_json, print_table, say, suggest
+    from launcher.cli.running import place_words
     from launcher.errors import ConfigError
     from launcher.local.engines import choose
     from launcher.local.evaluation import evaluate
     from launcher.local.settings import Settings
-    from launcher.verbs.rules import State, in_order, tensors
+    from launcher.verbs.rules import ISSUES, State, in_order, tensors
 
     def engine() -> Settings:
         settings, sentence = choose(where.local or "auto", Settings(), os.environ)
@@ -53,3 +56,9 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
         return
     states = in_order([State.of(each) for each in found])
     print_table(("rule", "status", "finding"), [(state.rule, state.status, state.details) for state in states])
+    named, back = shlex.quote(place), place_words(where)
+    hints = [f"launch.py report {named} --open{back}"] if not Path(place).exists() else []
+    if states[0].status == ISSUES:
+        hints.insert(0, f"launch.py rules {named} --rules {states[0].rule} --json{back}")
+    if hints:
+        suggest(*hints)

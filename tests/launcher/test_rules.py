@@ -63,6 +63,7 @@ def test_a_folder_of_tensors_is_evaluated_and_issues_come_first(recorded: Path, 
     assert first.split() == ["rule", "status", "finding"]
     assert second.split()[:2] == ["VanishingGradient", "IssuesFound"] and "at step 0: The gradient of" in second
     assert third.split() == ["LossNotDecreasing", "NoIssuesFound"]
+    assert f"Next: launch.py rules {recorded.parent} --rules VanishingGradient --json" in done.stderr
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -90,23 +90,23 @@ def max_initialization_time(profile: Profile, given: MaxInitializationTime) -> J
     if timings is None:
         return NO_STEPS
     seconds = timings.seconds if timings.first_step is None else timings.first_step
-    told = f"{'no step came within' if timings.first_step is None else 'the first step came after'} {seconds:.0f} s"
+    came = "no step came within" if timings.first_step is None else "the first step came after"
     if seconds <= 60 * given.threshold:
-        return Judgement(details=told)
+        return Judgement(details=f"{came} {seconds:.0f} s")
     before = sorted(timings.phases, key=lambda phase: -phase.seconds)
     slowest = next((phase.name for phase in before if phase.start < seconds and phase.name != "train"), "setup")
     return Judgement(
         [
             finding(
                 "initialization",
-                f"It took {seconds / 60:.0f} minutes to come to the first step, most of them in {slowest}: use "
-                "FastFile input, fewer and larger files, or keep the job's cache for the next one.",
+                f"{came[0].upper()}{came[1:]} {seconds / 60:.0f} minutes, most of them in {slowest}: use FastFile "
+                "input, fewer and larger files, or keep the job's cache for the next one.",
                 seconds=seconds,
                 threshold_minutes=given.threshold,
                 slowest=slowest,
             )
         ],
-        told,
+        f"{came} {seconds:.0f} s",
     )
 
 

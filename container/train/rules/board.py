@@ -87,6 +87,16 @@ class Board:
         """``rule`` could not be evaluated."""
         self._set(rule, ERROR, reason, f": {reason}")
 
+    def reached(self, step: str) -> None:
+        """The rules that have found nothing yet have looked at all up to ``step``."""
+        details = f"Looked up to {step}."
+        going = [verdict for verdict in self.verdicts.values() if verdict.status == IN_PROGRESS]
+        if not going or all(verdict.details == details for verdict in going):
+            return
+        for verdict in going:
+            verdict.details, verdict.modified = details, self._time()
+        self._write()
+
     def to_json(self) -> list[dict[str, Any]]:
         """What rules.json holds."""
         return [verdict.to_json() for verdict in self.verdicts.values()]

@@ -6,6 +6,7 @@ that takes too long, or takes its process down, becomes an Error; the others beg
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import signal
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from container.common.rules import Configuration
 from container.train.rules.board import Board
-from container.train.rules.evaluation import BEGINS, DONE, ENDED, FAILED, FINE, FOUND, Make, evaluate
+from container.train.rules.evaluation import BEGINS, DONE, ENDED, FAILED, FINE, FOUND, RESTS, Make, evaluate
 from container.train.rules.registry import make as make_rule
 
 # One look of a rule at one step takes milliseconds.
@@ -43,6 +44,8 @@ class Runner:
         self._over, self._make, self._patience = over, make, patience
         # What the evaluating process is at: a rule's name, since when.
         self._current, self._since = "", 0.0
+        # The last step that was saved when the evaluating process last rested.
+        self._saved = ""
 
     def run(self) -> None:
         """Until every rule has been evaluated to the end."""
@@ -98,7 +101,25 @@ class Runner:
             self._board.fine(rule)
         elif word == FAILED:
             self._board.error(rule, str(content))
+        elif word == RESTS:
+            # What was there at the rest before has been looked at since.
+            if self._saved:
+                self._board.reached(self._saved)
+            self._saved = _last_step(self._folder)
         return word == DONE
+
+
+def _last_step(folder: Path) -> str:
+    """The last step saved in ``folder``, as findings name one: "step 12 of TRAIN"; "" where none can be told.
+
+    smdebug's index: a file a step, by number, in folders of a thousand steps.
+    """
+    try:
+        newest = max(max((folder / "index").iterdir()).glob("*.json"))
+        meta = json.loads(newest.read_text(encoding="utf-8"))["meta"]
+        return f"step {meta['mode_step']} of {meta['mode']}"
+    except (OSError, ValueError, KeyError):
+        return ""  # none yet, or one that is just being written
 
 
 def _ending(code: int | None) -> str:

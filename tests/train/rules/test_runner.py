@@ -105,11 +105,21 @@ def test_a_rule_that_raises_hangs_or_dies_is_an_error_and_the_others_go_on(recor
     assert len(said) == 6, "a line a change"
 
 
-def test_a_rule_that_waits_for_the_next_step_longer_than_a_step_may_take_is_not_at_fault(recording: Recording) -> None:
+def test_a_rule_that_waits_for_the_next_step_longer_than_a_step_may_take_is_not_at_fault_and_says_how_far_it_is(
+    recording: Recording, tmp_path: Path
+) -> None:
     recording.step(**loss(1.0))
+    recording.step("EVAL", **loss(1.0))
     began = time.monotonic()
-    # Thrice the patience.
-    board, _ = run(recording, ["quiet"], over=lambda: time.monotonic() > began + 3.0)
+    told: list[str] = []
+
+    def over() -> bool:
+        told.extend(one["StatusDetails"] for one in boards.read(tmp_path / "rules.json"))
+        # Thrice the patience.
+        return time.monotonic() > began + 3.0
+
+    board, _ = run(recording, ["quiet"], over=over, path=tmp_path / "rules.json")
+    assert set(told) == {"", "Looked up to step 0 of EVAL."}
     assert (board.verdicts["quiet"].status, board.verdicts["quiet"].details) == (NO_ISSUES, "")
 
 
