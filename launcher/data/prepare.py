@@ -175,12 +175,12 @@ def _prepared(made: _Made, destination: Path, opened: _Opened) -> Prepared:
 
 def _write(destination: Path, splits: Splits) -> None:
     for split, members in splits.items():
-        taken: dict[str, set[str]] = {}
+        taken: dict[str, tuple[Path, set[str]]] = {}
         for sample in members:
-            folder = destination / split / sample.label
             if sample.label not in taken:
-                folder.mkdir(parents=True)
-            names = taken.setdefault(sample.label, set())
+                taken[sample.label] = destination / split / sample.label, set()
+                taken[sample.label][0].mkdir(parents=True)
+            folder, names = taken[sample.label]
             name, number = sample.path.name, 1
             # The same name can stand in two sub-folders of one class; to some disks 1.png and 1.PNG are the same.
             while name.casefold() in names:
@@ -212,9 +212,8 @@ def _write_tables(folder: Path, made: _Made, prepared: Prepared) -> dict[str, di
             writer.writerow(["class", "images", "fraction"])
             writer.writerows([label, n, f"{n / total:.6f}"] for label, n in of_class.items())
     whole = Moments()
-    for members in made.splits.values():
-        for sample in members:
-            whole.add(made.readings[sample.path])
+    for each in made.moments.values():
+        whole.join(each)
     moments = {**made.moments, "all": whole}
     summary = {name: {"images": each.images, "mean": each.mean, "std": each.std} for name, each in moments.items()}
     (folder / STATISTICS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -183,12 +183,19 @@ class Moments:
         """Take one readable image in."""
         if reading.problem:
             raise ValueError("an unreadable image has no moments")
-        self.images += 1
-        self.pixels += reading.width * reading.height
-        self.gray &= reading.gray
+        self._take(1, reading.width * reading.height, reading.gray, reading.sums, reading.squares)
+
+    def join(self, other: Moments) -> None:
+        """Take all images of another split in."""
+        self._take(other.images, other.pixels, other.gray, other._sums, other._squares)
+
+    def _take(self, images: int, pixels: int, gray: bool, sums: Sequence[int], squares: Sequence[int]) -> None:
+        self.images += images
+        self.pixels += pixels
+        self.gray &= gray
         for channel in range(3):
-            self._sums[channel] += reading.sums[channel]
-            self._squares[channel] += reading.squares[channel]
+            self._sums[channel] += sums[channel]
+            self._squares[channel] += squares[channel]
 
     @property
     def mean(self) -> tuple[float, ...]:
