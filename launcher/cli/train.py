@@ -66,9 +66,9 @@ def command(
         return
     door = where.open(starts=True, say=say)
     if not where.local:
-        from launcher.cli.aws_training import settled
+        from launcher.verbs.settling import settled
 
-        config = settled(door, config, given.managed)
+        config = settled(door, config, given.managed, say=say)
     assert config.training is not None
     from launcher.cli.running import run_training
 

@@ -97,9 +97,9 @@ def command(
     if where.local:
         _announce(request["HyperParameterTuningJobConfig"])
     else:
-        from launcher.cli.aws_training import settled
+        from launcher.verbs.settling import settled
 
-        config = settled(door, config, given.managed)
+        config = settled(door, config, given.managed, say=say)
     assert config.tuning is not None
     from launcher.cli.searching import run_tuning
 

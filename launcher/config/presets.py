@@ -91,7 +91,7 @@ def load_preset(name: str, *, folder: Path = FOLDER) -> Preset:
     import yaml
 
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(path.readtext_of(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"The preset {path} cannot be read: {' '.join(str(exc).split())}.") from exc
     if not isinstance(raw, dict):
@@ -129,14 +129,15 @@ def _mapping(value: Any, key: str, path: Path) -> dict[str, Any]:
 
 
 def _strings(value: Any, key: str, path: Path) -> dict[str, str]:
-    return {str(k): _text(v) for k, v in _mapping(value, key, path).items()}
+    return {str(k): text_of(v) for k, v in _mapping(value, key, path).items()}
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A hyperparameter's value as SageMaker sends it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ",".join(_text(item) for item in value)
+        return ",".join(text_of(item) for item in value)
     if isinstance(value, dict):
         return json.dumps(value)
     return "" if value is None else str(value)

@@ -51,7 +51,7 @@ def check(output: Path) -> None:
 def write(rows: Sequence[Scored], output: Path, *, endpoint: str) -> Path:
     """Write the sheet, the surest mistakes first; where it is. Raises ConfigError."""
     check(output)
-    ordered = sorted(rows, key=lambda row: (row.right is not False, row.right is None, -row.probability))
+    ordered = in_order(rows)
     if output.suffix.lower() in PAGE:
         output.write_text(page(ordered, endpoint=endpoint), encoding="utf-8", errors="replace")
     else:
@@ -59,24 +59,30 @@ def write(rows: Sequence[Scored], output: Path, *, endpoint: str) -> Path:
     return output
 
 
+def in_order(rows: Sequence[Scored]) -> list[Scored]:
+    """The surest mistakes first, then what is right, then what nobody knows."""
+    return sorted(rows, key=lambda row: (row.right is not False, row.right is None, -row.probability))
+
+
 def page(rows: Sequence[Scored], *, endpoint: str) -> str:
     """The sheet as HTML, in the order of ``rows``."""
     from container.common.charts.page import render
 
-    shown = [Shown(row, _uri(row.file)) for row in rows[:_ON_A_PAGE]]
+    shown = [Shown(row, thumbnail(row.file)) for row in rows[:_ON_A_PAGE]]
     return render(_TEMPLATE, endpoint=endpoint, tally=Tally.of(rows), shown=shown, more=len(rows) - len(shown))
 
 
-def _uri(file: Path) -> str:
-    thumbnail = _thumbnail(file)
-    if thumbnail is None:
+def thumbnail(file: Path) -> str:
+    """The picture, made small, as a data URI; "" for what is no picture."""
+    small = _small(file)
+    if small is None:
         return ""
     data = io.BytesIO()
-    thumbnail.save(data, "JPEG", quality=_QUALITY)
+    small.save(data, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def _thumbnail(file: Path) -> Image | None:
+def _small(file: Path) -> Image | None:
     """Upright, as the network sees it; None for what is no picture, such as a .npy file."""
     import numpy as np
     from PIL import Image
@@ -104,9 +110,9 @@ def _picture(rows: Sequence[Scored]) -> Image:
     pen = ImageDraw.Draw(sheet)
     for index, row in enumerate(shown):
         left, top = index % columns * cell[0] + 6, index // columns * cell[1] + 6
-        thumbnail = _thumbnail(row.file)
-        if thumbnail is not None:
-            sheet.paste(thumbnail, (left + (_SIDE - thumbnail.width) // 2, top + (_SIDE - thumbnail.height) // 2))
+        small = _small(row.file)
+        if small is not None:
+            sheet.paste(small, (left + (_SIDE - small.width) // 2, top + (_SIDE - small.height) // 2))
         lines = [f"{_latin(row.predicted)} {row.probability:.2f}"]
         lines += [] if row.true is None else [f"is {_latin(row.true)}"]
         pen.text((left, top + _SIDE + 3), "\n".join(lines), fill=_COLOURS[row.right], spacing=2)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from launcher.cli.console import say
+from launcher.verbs import cost
+from launcher.verbs.sizing import input_mode
 
 if TYPE_CHECKING:
     from launcher.config import RunConfig
@@ -13,23 +14,24 @@ if TYPE_CHECKING:
     from launcher.doors import Door
 
 
-def settled(door: Door, config: RunConfig, given: Mapping[str, Any]) -> RunConfig:
-    """The configuration with the input mode that suits the data, unless one was ``given``; its cost is said."""
-    from launcher.verbs import cost
+Say = Callable[[str], None]
 
+
+def settled(door: Door, config: RunConfig, given: Mapping[str, Any], *, say: Say) -> RunConfig:
+    """The configuration with the input mode that suits the data, unless one was ``given``; ``say`` is told its cost."""
     if config.tuning:
-        training = _with_input_mode(door, config.tuning.training, given)
-        _remark(training)
+        training = _with_input_mode(door, config.tuning.training, given, say)
+        _remark(training, say)
         say(cost.of_tuning(config.tuning, region=door.region))
         return config.model_copy(update={"tuning": config.tuning.model_copy(update={"training": training})})
     assert config.training is not None
-    training = _with_input_mode(door, config.training, given)
-    _remark(training)
+    training = _with_input_mode(door, config.training, given, say)
+    _remark(training, say)
     say(cost.of_training(training, region=door.region))
     return config.model_copy(update={"training": training})
 
 
-def _remark(training: Training) -> None:
+def _remark(training: Training, say: Say) -> None:
     """What a job will not do, which should be known before it is paid for."""
     from container.common.hyperparameters import parse
     from launcher.config.instances import key_remark
@@ -44,9 +46,7 @@ def _remark(training: Training) -> None:
         )
 
 
-def _with_input_mode(door: Door, training: Training, given: Mapping[str, Any]) -> Training:
-    from launcher.verbs.sizing import input_mode
-
+def _with_input_mode(door: Door, training: Training, given: Mapping[str, Any], say: Say) -> Training:
     if "input_mode" in given:
         return training
     mode, why = input_mode(door, training)
