@@ -1,11 +1,11 @@
-"""The names of the rules that watch a training, and how they are asked for in a hyperparameter.
+"""The names of the rules that watch a training and of those that judge its profile; how the former are asked for.
 
     >>> [c.rule for c in parse("VanishingGradient,Overfit")]
     ['VanishingGradient', 'Overfit']
     >>> parse('["default", {"Overfit": {"patience": 3}}]')[-1].parameters
     {'patience': 3}
 
-What the rules compute stands in ``container.train.rules``.
+What the rules compute stands in ``container.train.rules`` and ``container.train.profile``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,22 @@ NAMES = (
 
 # The others need to be told something: another run, bounds, or how good is good enough.
 DEFAULT = tuple(name for name in NAMES if name not in ("SimilarAcrossRuns", "TensorVariance", "Confusion"))
+
+# The profiler's, in AWS's order; the last sums up the others.
+PROFILER_NAMES = (
+    "BatchSize",
+    "CPUBottleneck",
+    "Dataloader",
+    "GPUMemoryIncrease",
+    "IOBottleneck",
+    "LoadBalancing",
+    "LowGPUUtilization",
+    "MaxInitializationTime",
+    "OverallFrameworkMetrics",
+    "OverallSystemUsage",
+    "StepOutlier",
+    "ProfilerReport",
+)
 
 
 @dataclass(frozen=True)

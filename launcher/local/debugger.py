@@ -18,16 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from container.common.names import did_you_mean
-from container.common.rules import NAMES
+from container.common.rules import NAMES, PROFILER_NAMES
 from launcher.local.engines.base import Mount
 from launcher.local.uris import to_path
-
-# container.train.profile has them; a test compares.
-PROFILER_RULES = (
-    "BatchSize", "CPUBottleneck", "Dataloader", "GPUMemoryIncrease", "IOBottleneck", "LoadBalancing",
-    "LowGPUUtilization", "MaxInitializationTime", "OverallFrameworkMetrics", "OverallSystemUsage", "StepOutlier",
-    "ProfilerReport",
-)  # fmt: skip
 
 # Where a job finds them unless its request says otherwise, and what their folder is called in S3.
 _FOLDERS = {
@@ -59,7 +52,7 @@ def places(request: Request) -> list[str]:
 
 def check(request: Request) -> None:
     """Raises ValueError, in a sentence, for what Debugger would do and this machine cannot."""
-    for kind, known in (("Debug", NAMES), ("Profiler", PROFILER_RULES)):
+    for kind, known in (("Debug", NAMES), ("Profiler", PROFILER_NAMES)):
         configurations = request.get(f"{kind}RuleConfigurations", [])
         seen: set[str] = set()
         for each in configurations:

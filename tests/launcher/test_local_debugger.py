@@ -176,12 +176,6 @@ def test_every_hosts_profile_is_delivered_and_the_leaders_summary_stands(tmp_pat
     assert not (tmp_path / "out/other").exists()
 
 
-def test_the_profilers_rules_are_those_of_the_training_side() -> None:
-    from container.train.profile.evaluation import NAMES
-
-    assert debugger.PROFILER_RULES == NAMES
-
-
 def test_a_request_without_debugger_is_left_as_it_is() -> None:
     request = {"HyperParameters": {"lr": "1", "rules": "default"}}
     assert debugger.hyperparameters(request) == request["HyperParameters"]

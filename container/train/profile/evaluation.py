@@ -37,7 +37,6 @@ RULES: dict[str, tuple[type[Any], Callable[[Profile, Any], Judgement]]] = {
         (step.StepOutlier, step.step_outlier),
     )
 }
-NAMES = (*RULES, REPORT)
 
 
 class Evaluation:

@@ -10,8 +10,9 @@ import pytest
 from smdebug_rulesconfig import profiler_rules
 
 from container.common.errors import HyperparameterError
+from container.common.rules import PROFILER_NAMES
 from container.train.profile.__main__ import main
-from container.train.profile.evaluation import NAMES, REPORT, RULES, Evaluation, evaluate
+from container.train.profile.evaluation import REPORT, RULES, Evaluation, evaluate
 from container.train.rules.findings import ERROR, ISSUES, NO_ISSUES
 from tests.train.profile.systems import profile, steps
 
@@ -22,12 +23,12 @@ SLOW = steps(([10.0] * 49 + [100.0]) * 12)
 def test_every_rule_takes_the_parameters_of_aws_own_configurations(rule: str) -> None:
     theirs = getattr(profiler_rules.rules, rule)().rule_parameters
     given = {f"{rule}_{name}": value for name, value in theirs.items() if name != "rule_to_invoke"}
-    assert [verdict.status for verdict in evaluate(profile(), given)] == [NO_ISSUES] * len(NAMES)
+    assert [verdict.status for verdict in evaluate(profile(), given)] == [NO_ISSUES] * len(PROFILER_NAMES)
 
 
 def test_the_report_sums_up_what_the_others_found() -> None:
     verdicts = {verdict.rule: verdict for verdict in evaluate(profile(timings=SLOW))}
-    assert tuple(verdicts) == NAMES
+    assert tuple(verdicts) == PROFILER_NAMES
     report = verdicts[REPORT]
     assert (report.status, report.details) == (ISSUES, "1 of 11 rules found an issue: StepOutlier")
     assert report.findings == verdicts["StepOutlier"].findings

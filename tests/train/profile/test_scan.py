@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from container.common.rules import PROFILER_NAMES
 from container.train.profile import scan
-from container.train.profile.evaluation import NAMES, Evaluation
+from container.train.profile.evaluation import Evaluation
 from container.train.profile.monitoring import Monitoring
 from container.train.profile.phases import Phase
 from container.train.profile.scan import LEAST_SECONDS, PAUSES_FOR_A_LOOK, Scan
@@ -48,7 +49,7 @@ def test_what_is_found_so_far_stands_in_rules_json(tmp_path: Path) -> None:
     SLOW_DATA.write(tmp_path)
     scanning(tmp_path, Time()).look()
     rules = told(tmp_path)
-    assert tuple(rules) == NAMES
+    assert tuple(rules) == PROFILER_NAMES
     assert {name for name, rule in rules.items() if rule["RuleEvaluationStatus"] == ISSUES} == {
         "Dataloader",
         "ProfilerReport",
