@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from container.train import entry
+from container.train.console import refused
 from container.train.paths import Paths
 
 
@@ -17,8 +18,7 @@ def main() -> int:
     paths = Paths.from_environment()
     reason = entry.guarded(paths, lambda: entry.prepare(paths))
     if reason is not None:
-        sys.stderr.write(f"{reason}\n")
-        return 1
+        return refused(reason)
     from sagemaker_training.cli.train import main as toolkit
 
     toolkit()

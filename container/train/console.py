@@ -52,6 +52,12 @@ class Console:
             self.say(format_progress(progress))
 
 
+def refused(reason: str) -> int:
+    """The exit status of a program that cannot do its work, once it has said why."""
+    sys.stderr.write(f"{reason}\n")
+    return 1
+
+
 class Meter:
     """Counts images of one stage and reports them through the console."""
 

@@ -7,7 +7,7 @@ import sys
 
 from container.common.hyperparameters import parse
 from container.train import entry
-from container.train.console import Console
+from container.train.console import Console, refused
 from container.train.paths import Paths
 from container.train.stopping import StopSignal
 
@@ -24,8 +24,7 @@ def main() -> int:
     # The process that started torchrun tells of a stop, once for all.
     reason = entry.guarded(paths, work, stop=stop, console=Console(silent=True))
     if reason is not None:
-        sys.stderr.write(f"{reason}\n")
-        return 1
+        return refused(reason)
     return 0
 
 

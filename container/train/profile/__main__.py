@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from container.common.errors import HyperparameterError, first_line
+from container.train.console import refused
 from container.train.profile.evaluation import evaluate
 from container.train.profile.rule import read
 from container.train.rules.board import Verdict
@@ -23,11 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
         profile = read(given.folder)
         verdicts = evaluate(profile, dict(word.split("=", 1) for word in given.set if "=" in word))
     except (HyperparameterError, OSError) as exc:
-        return _failed(str(exc))
+        return refused(str(exc))
     except (ValueError, KeyError) as exc:
-        return _failed(f"{given.folder} holds a file that is no part of a profile ({first_line(exc)}).")
+        return refused(f"{given.folder} holds a file that is no part of a profile ({first_line(exc)}).")
     if not profile.systems and profile.timings is None:
-        return _failed(f"There is no profile in {given.folder}; name a folder that holds system/ or framework/.")
+        return refused(f"There is no profile in {given.folder}; name a folder that holds system/ or framework/.")
     if given.json:
         print(json.dumps([verdict.to_json() for verdict in verdicts], indent=2, ensure_ascii=False))  # noqa: T201
     else:
@@ -50,11 +51,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print what the rules part of summary.json holds")
     return parser
-
-
-def _failed(reason: str) -> int:
-    sys.stderr.write(f"{reason}\n")
-    return 1
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
 
 from container.common.errors import first_line  # noqa: E402
 from container.common.rules import parse  # noqa: E402
+from container.train.console import refused  # noqa: E402
 from container.train.rules.board import Board, Verdict  # noqa: E402
 from container.train.rules.lightly import lightly  # noqa: E402
 
@@ -32,9 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         configurations = parse(given.rules)
     except ValueError as exc:
-        return _failed(f"--rules cannot be {given.rules!r}: {first_line(exc)}.")
+        return refused(f"--rules cannot be {given.rules!r}: {first_line(exc)}.")
     if given.live is None and not (given.folder / "collections").is_dir():
-        return _failed(f"There are no tensors in {given.folder}; name the folder that smdebug has written to.")
+        return refused(f"There are no tensors in {given.folder}; name the folder that smdebug has written to.")
     if given.live is not None:
         os.nice(LOWEST_PRIORITY)
     stalled = {
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(line, flush=True)  # noqa: T201
 
     verdicts = [Verdict(one.rule, one.parameters) for one in configurations]
-    board = Board(verdicts, path=given.out, say=say, on_issues=stop)
+    board = Board(verdicts, path=given.out, say=say, on_issues=stop, begun=given.live is not None)
     with lightly():
         from container.train.rules.runner import Runner
 
@@ -102,11 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--live", type=int, metavar="PID", help="wait for tensors until training ends in our parent")
     parser.add_argument("--stop-stalled", action="store_true", help="stop the training when it stalls")
     return parser
-
-
-def _failed(reason: str) -> int:
-    sys.stderr.write(f"{reason}\n")
-    return 1
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ class Verdict:
 
 
 class Board:
-    """The verdicts of one training, in the order the rules were asked for."""
+    """The verdicts of one training, in the order the rules were asked for.
+
+    ``begun`` says that the training has written already that all are in progress.
+    """
 
     def __init__(
         self,
@@ -54,13 +57,15 @@ class Board:
         path: Path | None = None,
         say: Callable[[str], None] | None = None,
         on_issues: Callable[[str], None] = lambda _: None,
+        begun: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path, self._say, self._on_issues, self._now = path, say, on_issues, now
         self.verdicts = {verdict.rule: verdict for verdict in verdicts}
         for verdict in verdicts:
             verdict.modified = self._time()
-        self._write()
+        if not begun:
+            self._write()
 
     def open(self) -> list[str]:
         """The rules that may still say something."""
