@@ -28,11 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.frozen_backbone import Setting, plain_epochs  # noqa: E402
 from container.common.channels import resolve  # noqa: E402
-from launcher.config.words import LOCAL_ROLE  # noqa: E402
+from launcher.config.presets import Preset  # noqa: E402
+from launcher.config.tuning_words import TuneWords, tuning_config  # noqa: E402
+from launcher.config.words import Place, TrainWords  # noqa: E402
 from launcher.doors import Door, open_local  # noqa: E402
 from launcher.local.engines.environments import Environments  # noqa: E402
 from launcher.local.settings import Settings  # noqa: E402
-from launcher.local.uris import to_uri  # noqa: E402
+from launcher.requests import create_hyper_parameter_tuning_job  # noqa: E402
 
 # The issue's bound on 20 trials of 5 epochs over 20 plain runs.
 BOUND = 50
@@ -42,60 +44,39 @@ Trial = dict[str, Any]
 
 
 def request(
-    setting: Setting, state: Path, config: dict[str, Any], fixed: dict[str, str], *, name: str = NAME
+    setting: Setting, state: Path, asked: dict[str, Any], fixed: dict[str, str], *, name: str = NAME
 ) -> dict[str, Any]:
-    """A search by validation loss; ``config`` says in what, ``fixed`` are the hyperparameters its trials share."""
+    """A search by validation loss; ``asked`` are words of `tune`, ``fixed`` the hyperparameters its trials share."""
     channels = {"train": setting.train, "validation": setting.validation}
     channels |= {"weights": setting.weights} if setting.weights else {}
-    return {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {
-            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "validation:loss"},
-            **config,
+    shared = TrainWords(
+        name=name,
+        channels={channel: str(path) for channel, path in channels.items()},
+        hyperparameters={
+            "model": setting.model,
+            "weights": "channel" if setting.weights else "none",
+            "epochs": str(setting.epochs),
+            "test-fraction": "0",
+            **fixed,
         },
-        "TrainingJobDefinition": {
-            "StaticHyperParameters": {
-                "model": setting.model,
-                "weights": "channel" if setting.weights else "none",
-                "epochs": str(setting.epochs),
-                "test-fraction": "0",
-                **fixed,
-            },
-            "AlgorithmSpecification": {
-                "TrainingImage": "byoc-train",
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [
-                    {"Name": f"validation:{what}", "Regex": f"validation:{what}=([0-9.eE+-]+)"}
-                    for what in ("loss", "accuracy")
-                ],
-            },
-            "RoleArn": LOCAL_ROLE,
-            "InputDataConfig": [
-                {
-                    "ChannelName": channel,
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": to_uri(path)}},
-                }
-                for channel, path in channels.items()
-            ],
-            "OutputDataConfig": {"S3OutputPath": to_uri(state / "output")},
-            "ResourceConfig": {"InstanceType": "local", "InstanceCount": 1, "VolumeSizeInGB": 30},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-        },
-    }
+        max_runtime=3600,
+    )
+    config = tuning_config(TuneWords(training=shared, **asked), Preset(), Place(door="local", state=state))
+    assert config.tuning is not None
+    return create_hyper_parameter_tuning_job(config.tuning)
 
 
 def values_of_a_head(trials: int, parallel: int) -> dict[str, Any]:
     """A random search over what a head's training depends on."""
     return {
-        "Strategy": "Random",
-        "RandomSeed": 0,
-        "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": parallel},
-        "ParameterRanges": {
-            "ContinuousParameterRanges": [
-                {"Name": "lr", "MinValue": "0.0001", "MaxValue": "0.03", "ScalingType": "Logarithmic"},
-                {"Name": "weight-decay", "MinValue": "0.0001", "MaxValue": "0.1", "ScalingType": "Logarithmic"},
-            ],
-            "CategoricalParameterRanges": [{"Name": "batch-size", "Values": ["16", "32", "64"]}],
+        "strategy": "Random",
+        "random_seed": 0,
+        "jobs": trials,
+        "parallel": parallel,
+        "ranges": {
+            "lr": "0.0001:0.03:Logarithmic",
+            "weight-decay": "0.0001:0.1:Logarithmic",
+            "batch-size": "16,32,64",
         },
     }
 
@@ -103,11 +84,9 @@ def values_of_a_head(trials: int, parallel: int) -> dict[str, Any]:
 def seeds(count: int, parallel: int) -> dict[str, Any]:
     """One set of values, from so many seeds."""
     return {
-        "Strategy": "Grid",
-        "ResourceLimits": {"MaxParallelTrainingJobs": parallel},
-        "ParameterRanges": {
-            "CategoricalParameterRanges": [{"Name": "seed", "Values": [str(seed) for seed in range(1, count + 1)]}]
-        },
+        "strategy": "Grid",
+        "parallel": parallel,
+        "ranges": {"seed": ",".join(str(seed) for seed in range(1, count + 1))},
     }
 
 
