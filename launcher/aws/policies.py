@@ -46,7 +46,7 @@ _SAGEMAKER = {
 _TAGS = ("AddTags", "ListTags")
 # An endpoint is made and updated of its configuration: AWS wants these for both.
 _OF_CONFIGURATIONS = ("CreateEndpoint", "UpdateEndpoint")
-_LISTS = ("ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs", "ListTrainingJobs")
+_LISTS = ("ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs", "ListModels", "ListTrainingJobs")
 _SCALING = (
     "application-autoscaling:DeregisterScalableTarget", "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",

@@ -18,6 +18,12 @@ _CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "endpoints"]] = {
     "training job": "training-jobs", "tuning job": "tuning-jobs", "endpoint": "endpoints",
 }  # fmt: skip
 
+_STAYS = {
+    "aws": "What they wrote to S3 stays (models, checkpoints, captured requests), their logs in CloudWatch, and the "
+           "images in ECR.",
+    "local": "Models and other outputs of theirs stay where they were written.",
+}  # fmt: skip
+
 
 @click.command(cls=Verb)
 @click.argument("name", required=False)
@@ -88,6 +94,8 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
         if each.fault:
             faults += 1
             say(f"Not deleted: {each.fault}")
+    if plan.going:
+        say(_STAYS["aws" if aws else "local"])
     if faults:
         raise AwsError(f"{faults} of {len(plan.going)} could not be deleted; the lines above say why.")
 
@@ -107,9 +115,10 @@ def _tell(plan: Plan, place: str, *, yes: bool) -> None:
     if yes or not (plan.going or plan.gone):
         return
     for row in plan.going:
-        say(f"  {row['kind']} {row['name']} ({row['status']})")
+        parts = ", with its configurations and models" if row["kind"] == "endpoint" else ""
+        say(f"  {row['kind']} {row['name']} ({row['status']}){parts}")
     forgotten = f", and forget the {len(plan.gone)} that are gone" if plan.gone else ""
-    confirm(f"Delete these {len(plan.going)} {place}, with all that was made for them{forgotten}?")
+    confirm(f"Delete these {len(plan.going)} {place}{forgotten}?")
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -177,10 +178,10 @@ def fresh_name(stem: str, now: datetime | None = None, *, stem_length: int = _ST
     return f"{_word(stem, stem_length)}-{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
 
 
-def name_pattern(stem: str) -> tuple[str, re.Pattern[str]]:
-    """What all names that `fresh_name` makes of ``stem`` begin with, and what they match."""
-    word = f"{_word(stem, _STEM)}-"
-    return word, re.compile(re.escape(word) + r"\d{8}-\d{6}-\d{3}")
+def name_stem(name: str) -> str:
+    """What ``name`` and all names that `fresh_name` makes of it begin with."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(name, _word(name, _STEM), strict=False))
+    return "".join(letter for letter, _ in alike)
 
 
 def _word(stem: str, length: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,7 +15,7 @@ from launcher.doors import Door
 from launcher.errors import LauncherError, NotFound
 from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 from launcher.verbs import endpoints, tuning
-from launcher.verbs.listing import GONE
+from launcher.verbs.listing import GONE, PARTS
 from launcher.verbs.training import is_missing
 
 Row = dict[str, Any]
@@ -57,10 +58,29 @@ def clear(
 ) -> Iterator[tuple[Row, Outcome]]:
     """Delete what is to go, endpoints first, for they cost most; a fault of one stops none of the others."""
     for row in made.gone:
-        # Of this machine nothing is recorded, and nothing there is gone.
-        ledger.note("deleted", row["kind"], row["name"], door.region)
-    for row in sorted(made.going, key=lambda row: row["kind"] != "endpoint"):
-        yield row, _delete(door, row, sleep)
+        _forget(ledger, row, door.region)
+    ended = {row["name"] for row in made.going if row["kind"] == "endpoint"}
+    first = sorted(made.going, key=lambda row: row["kind"] != "endpoint")
+    # What is left is looked for once they are gone.
+    for row in chain(first, _left(ledger, door.region, ended)):
+        outcome = _delete(door, row, sleep)
+        if outcome.gone:
+            _forget(ledger, row, door.region)  # also what somebody else has deleted
+        yield row, outcome
+
+
+def _forget(ledger: Ledger, row: Row, region: str) -> None:
+    if any((each.kind, each.name) == (row["kind"], row["name"]) for each in ledger.there(region)):
+        ledger.note("deleted", row["kind"], row["name"], region)
+
+
+def _left(ledger: Ledger, region: str, ended: set[str]) -> Iterator[Row]:
+    """Configurations and models that are still recorded of endpoints that went: nothing there named them."""
+    there = ledger.there(region)
+    ended = ended - {each.name for each in there if each.kind == "endpoint"}
+    for each in there:
+        if each.kind in PARTS and each.endpoint in ended:
+            yield {"kind": each.kind, "name": each.name}
 
 
 def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:

@@ -11,19 +11,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from launcher import requests
-from launcher.config.run import Endpoint, model_name
-from launcher.config.words import name_pattern
+from launcher.config.run import Endpoint
 from launcher.doors import Door
 from launcher.errors import JobFailed, NotFound
-from launcher.requests.endpoint import OWNER_TAG
-from launcher.verbs import scaling
+from launcher.verbs import belongings, scaling
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import is_missing
 
 SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
-# AWS gives so many at once at most.
-_PAGE = 100
 
 Description = dict[str, Any]
 
@@ -46,7 +42,7 @@ def update(door: Door, endpoint: Endpoint) -> str:
             f"Endpoint {endpoint.name} is {status}, and only one that is InService can be updated; wait for it "
             f"(`launch.py status {endpoint.name}`), or delete it and deploy anew."
         )
-    scaled = scaling.in_the_way(door, endpoint, _variants(door, described["EndpointConfigName"]))
+    scaled = scaling.in_the_way(door, endpoint, belongings.variants(door, described["EndpointConfigName"]))
 
     def move() -> None:
         scaling.take_off(door, scaled)
@@ -141,78 +137,26 @@ class Deletion:
 
 
 def delete(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Deletion:
-    """Delete an endpoint with what `deploy` made for it, and wait until it is gone.
-
-    That is the configuration of its name, those of its later versions, and the models named as these are. Anything
-    else another endpoint may stand on: it is kept.
-    """
+    """Delete an endpoint with the configurations and models that are its own, and wait until it is gone."""
+    client = door.sagemaker
     description = describe(door, name)
-    current = description["EndpointConfigName"]
-    configs = {name: _variants(door, name)} if current == name or _is_first_version(door, name) else {}
-    configs |= {revision: _variants(door, revision) for revision in _revisions(door, name)}
-    kept: list[str] = []
-    if current not in configs:
-        kept = [
-            f"endpoint configuration {current}",
-            *(f"model {each['ModelName']}" for each in _variants(door, current)),
-        ]
-    kept += scaling.unscale(door, name, {each["VariantName"] for each in description.get("ProductionVariants", [])})
+    found = belongings.of_endpoint(door, name, serving=description["EndpointConfigName"])
+    kept = [
+        *found.others,
+        *scaling.unscale(door, name, {each["VariantName"] for each in description.get("ProductionVariants", [])}),
+    ]
     if description["EndpointStatus"] != "Deleting":
-        door.sagemaker.delete_endpoint(EndpointName=name)
+        client.delete_endpoint(EndpointName=name)
     gone = [f"endpoint {name}"]
-    for config, variants in configs.items():
-        if _unless_missing(partial(door.sagemaker.delete_endpoint_config, EndpointConfigName=config)):
+    for config in found.configs:
+        if _unless_missing(partial(client.delete_endpoint_config, EndpointConfigName=config)):
             gone.append(f"endpoint configuration {config}")
-        for model, variant in ((each["ModelName"], each["VariantName"]) for each in variants):
-            if model not in (config, model_name(config, variant)):
-                kept.append(f"model {model}")
-            elif _unless_missing(partial(door.sagemaker.delete_model, ModelName=model)):
-                gone.append(f"model {model}")
+    for model in found.models:
+        if _unless_missing(partial(client.delete_model, ModelName=model)):
+            gone.append(f"model {model}")
     while exists(door, name):
         sleep(door.interval)
     return Deletion(gone, kept)
-
-
-def _is_first_version(door: Door, name: str) -> bool:
-    """Whether the configuration of the endpoint's own name is there and its, though a later version serves now."""
-    try:
-        config = door.sagemaker.describe_endpoint_config(EndpointConfigName=name)
-    except ClientError as exc:
-        if is_missing(exc):
-            return False
-        raise
-    return _belongs(door, config, name)
-
-
-def _belongs(door: Door, config: Description, name: str) -> bool:
-    tags = door.sagemaker.list_tags(ResourceArn=config["EndpointConfigArn"])["Tags"]
-    return {"Key": OWNER_TAG, "Value": name} in tags
-
-
-def _revisions(door: Door, name: str) -> list[str]:
-    """Configurations of the endpoint's later versions: named as `deploy --endpoint` does, and tagged with its name."""
-    found: list[str] = []
-    stem, pattern = name_pattern(name)
-    token: dict[str, str] = {}
-    while True:
-        answer = door.sagemaker.list_endpoint_configs(NameContains=stem, MaxResults=_PAGE, **token)
-        for each in answer["EndpointConfigs"]:
-            if pattern.fullmatch(each["EndpointConfigName"]) and _belongs(door, each, name):
-                found.append(each["EndpointConfigName"])
-        if not answer.get("NextToken"):
-            return found
-        token = {"NextToken": answer["NextToken"]}
-
-
-def _variants(door: Door, config_name: str) -> list[dict[str, Any]]:
-    """The configuration's variants that name a model; none of one that is gone."""
-    try:
-        config = door.sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
-    except ClientError as exc:
-        if is_missing(exc):
-            return []
-        raise
-    return [variant for variant in config["ProductionVariants"] if "ModelName" in variant]
 
 
 def _unless_missing(call: Callable[[], object]) -> bool:

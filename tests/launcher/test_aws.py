@@ -183,9 +183,10 @@ def config_described(name: str, *models: str) -> dict[str, Any]:
 
 def test_deleting_takes_the_endpoint_and_what_was_made_for_it(account: Account) -> None:
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
-    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees", "shared"))
     account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []},
-                                   {"NameContains": "bees-", "MaxResults": 100})  # fmt: skip
+                                   {"NameContains": "bees", "MaxResults": 100})  # fmt: skip
+    account.sagemaker.add_response("list_models", {"Models": []})
+    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees", "shared"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
     account.missing("delete_model")
@@ -199,8 +200,8 @@ def test_deleting_takes_the_endpoint_and_what_was_made_for_it(account: Account) 
 def test_a_configuration_of_another_name_is_kept_with_its_models(account: Account) -> None:
     described = endpoint_described("InService") | {"EndpointConfigName": "shared"}
     account.sagemaker.add_response("describe_endpoint", described)
-    account.missing("describe_endpoint_config")
     account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []})
+    account.sagemaker.add_response("list_models", {"Models": []})
     account.sagemaker.add_response("describe_endpoint_config", config_described("shared", "bees"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     account.missing("describe_endpoint")

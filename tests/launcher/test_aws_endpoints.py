@@ -158,30 +158,27 @@ def test_scaling_is_set_up_for_each_variant_and_only_when_asked(account: Scaled)
     scaling.scale(account.door, BEES)
 
 
-def expect_configs(account: Scaled, **owners: str) -> None:
-    """Configurations by the endpoint that their tag names."""
+def expect_tagged(account: Scaled, operation: str, word: str, owners: dict[str, str]) -> None:
+    """Configurations or models by the endpoint that their tag names, and one that is not named after this one."""
     summaries = [
-        {"EndpointConfigName": name, "EndpointConfigArn": CONFIG_ARN + name, "CreationTime": NOW}
-        for name in (*owners, "bees-of-another-name")
+        {f"{word}Name": name, f"{word}Arn": MODEL_ARN["ModelArn"] + name, "CreationTime": NOW}
+        for name in (*owners, "of-bees")
     ]
-    account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": summaries})
+    account.sagemaker.add_response(operation, {f"{word}s": summaries}, {"NameContains": "bees", "MaxResults": 100})
     for name, owner in owners.items():
         tags = [{"Key": "project", "Value": "byoc-image-classifier"}, {"Key": "endpoint", "Value": owner}]
-        account.sagemaker.add_response("list_tags", {"Tags": tags}, {"ResourceArn": CONFIG_ARN + name})
+        account.sagemaker.add_response("list_tags", {"Tags": tags}, {"ResourceArn": MODEL_ARN["ModelArn"] + name})
 
 
-@pytest.mark.parametrize("first_is_its", [True, False])
-def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scaled, first_is_its: bool) -> None:
+def test_deleting_takes_all_versions_and_all_models_and_none_of_another_endpoint(account: Scaled) -> None:
     variants = [{"VariantName": "AllTraffic"}]
     serving = endpoint_described("InService", ProductionVariants=variants) | {"EndpointConfigName": REVISION}
     account.sagemaker.add_response("describe_endpoint", serving)
-    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees"))
-    owner = {"Tags": [{"Key": "endpoint", "Value": "bees" if first_is_its else "wasps"}]}
-    account.sagemaker.add_response("list_tags", owner)
-    if first_is_its:
-        account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees"))
-    first = "bees-20251231-000000-000"
-    expect_configs(account, **{first: "bees", "bees-20260101-000000-000": "bees-20260101-000000-000", REVISION: "bees"})
+    first, anothers = "bees-20251231-000000-000", "bees-20260101-000000-000"
+    expect_tagged(account, "list_endpoint_configs", "EndpointConfig", {first: "bees", anothers: "wasps",
+                                                                       REVISION: "bees"})  # fmt: skip
+    left = "bees-20260102-000000-000"  # whose configuration was never made
+    expect_tagged(account, "list_models", "Model", {first: "bees", left: "bees", "bees": "wasps"})
     account.sagemaker.add_response("describe_endpoint_config", config_described(first, first))
     versions = config_described(REVISION, "shared")
     versions["ProductionVariants"].append({"VariantName": "new", "ModelName": f"{REVISION}-new"})
@@ -189,24 +186,22 @@ def test_deleting_takes_all_versions_and_none_of_another_endpoint(account: Scale
     expect_targets(account, "AllTraffic")
     account.scaling.add_response("deregister_scalable_target", {}, requests.scalable_target("bees"))
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
-    if first_is_its:
-        account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
-        account.sagemaker.add_response("delete_model", {}, {"ModelName": "bees"})
-    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": first})
-    account.sagemaker.add_response("delete_model", {}, {"ModelName": first})
-    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": REVISION})
-    account.sagemaker.add_response("delete_model", {}, {"ModelName": f"{REVISION}-new"})
+    for config in (first, REVISION):
+        account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": config})
+    for model in (first, left, f"{REVISION}-new"):
+        account.sagemaker.add_response("delete_model", {}, {"ModelName": model})
     account.missing("describe_endpoint")
     deletion = endpoints.delete(account.door, "bees")
     assert deletion.kept == ["model shared"]
-    assert f"model {REVISION}-new" in deletion.gone
+    assert f"model {left}" in deletion.gone
 
 
 def test_who_may_not_look_at_scaling_may_delete_all_the_same(account: Scaled) -> None:
     variants = [{"VariantName": "AllTraffic"}]
     account.sagemaker.add_response("describe_endpoint", endpoint_described("Deleting", ProductionVariants=variants))
+    expect_tagged(account, "list_endpoint_configs", "EndpointConfig", {})
+    expect_tagged(account, "list_models", "Model", {})
     account.missing("describe_endpoint_config")
-    expect_configs(account)
     account.scaling.add_client_error("describe_scalable_targets", "AccessDeniedException")
     account.missing("delete_endpoint_config")
     account.missing("describe_endpoint")

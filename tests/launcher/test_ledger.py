@@ -148,7 +148,8 @@ def test_all_of_this_machine_goes_too_but_what_trains(
 
 
 def test_all_goes_but_what_trains_endpoints_first_and_a_refusal_stops_nothing(account: Account, ledger: Ledger) -> None:
-    record(ledger, "training job/old", "training job/job", "endpoint/bees", "model/left", "training job/lost")
+    record(ledger, "training job/old", "training job/job", "endpoint/bees", "model/left", "training job/lost",
+           "model/never-made", "endpoint configuration/forgotten")  # fmt: skip
     rows = [
         {"kind": "training job", "name": "old", "status": "Completed"},
         {"kind": "training job", "name": "job", "status": "InProgress"},
@@ -159,14 +160,19 @@ def test_all_goes_but_what_trains_endpoints_first_and_a_refusal_stops_nothing(ac
     plan = clearing.plan(rows)
     assert [row["name"] for row in plan.running] == ["job"]
     account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
-    account.missing("describe_endpoint_config")
     account.sagemaker.add_response("list_endpoint_configs", {"EndpointConfigs": []})
+    account.sagemaker.add_response("list_models", {"Models": []})
+    account.missing("describe_endpoint_config")
     account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
     account.missing("delete_endpoint_config")
     account.missing("describe_endpoint")
     account.sagemaker.add_client_error("delete_training_job", "AccessDeniedException", "not authorized")
     account.sagemaker.add_response("delete_model", {}, {"ModelName": "left"})
+    account.missing("delete_model")
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "forgotten"})
     done = [each for _, each in clearing.clear(account.door, plan, ledger, sleep=lambda _: None)]
-    assert [each.gone for each in done] == ["endpoint bees", "", "model left"]
+    assert [each.gone for each in done] == [
+        "endpoint bees", "", "model left", "model never-made (it was gone already)", "endpoint configuration forgotten",
+    ]  # fmt: skip
     assert done[1].fault == "training job old: DeleteTrainingJob was refused (AccessDeniedException): not authorized"
     assert there(ledger) == [("training job", "old"), ("training job", "job")]

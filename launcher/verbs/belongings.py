@@ -1,0 +1,74 @@
+"""What was made for an endpoint, by whatever version of it: the configurations and models that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from launcher.config.run import model_name
+from launcher.config.words import name_stem
+from launcher.doors import Door
+from launcher.requests.endpoint import OWNER_TAG
+from launcher.verbs.training import is_missing
+
+# AWS gives so many at once at most.
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """Names of its own configurations and models, and in words what it stands on and is not its own."""
+
+    configs: list[str]
+    models: list[str]
+    others: list[str]
+
+
+def of_endpoint(door: Door, name: str, *, serving: str) -> Belongings:
+    """Those that are named after the endpoint and carry its tag, even if its ``serving`` configuration names none.
+
+    A configuration of the endpoint's own name is its own without the tag, and so are models named as a configuration
+    of its own is. Any other may be another endpoint's too.
+    """
+    client = door.sagemaker
+    configs = {*_tagged(door, client.list_endpoint_configs, "EndpointConfig", name), *({serving} & {name})}
+    models = set(_tagged(door, client.list_models, "Model", name))
+    others = [] if serving in configs else [f"endpoint configuration {serving}"]
+    for config in sorted({*configs, serving}):
+        for variant in variants(door, config):
+            model = variant["ModelName"]
+            if config in configs and model in (config, model_name(config, variant["VariantName"])):
+                models.add(model)
+            elif model not in models:
+                others.append(f"model {model}")
+    return Belongings(sorted(configs), sorted(models), others)
+
+
+def variants(door: Door, config: str) -> list[dict[str, Any]]:
+    """The configuration's variants that name a model; none of one that is gone."""
+    try:
+        described = door.sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    except ClientError as exc:
+        if is_missing(exc):
+            return []
+        raise
+    return [variant for variant in described["ProductionVariants"] if "ModelName" in variant]
+
+
+def _tagged(door: Door, call: Callable[..., dict[str, Any]], word: str, name: str) -> Iterator[str]:
+    stem, token = name_stem(name), dict[str, str]()
+    while True:
+        answer = call(NameContains=stem, MaxResults=_PAGE, **token)
+        for each in answer[f"{word}s"]:
+            if each[f"{word}Name"].startswith(stem) and _belongs(door, each[f"{word}Arn"], name):
+                yield each[f"{word}Name"]
+        if not answer.get("NextToken"):
+            return
+        token = {"NextToken": answer["NextToken"]}
+
+
+def _belongs(door: Door, arn: str, name: str) -> bool:
+    return {"Key": OWNER_TAG, "Value": name} in door.sagemaker.list_tags(ResourceArn=arn)["Tags"]
