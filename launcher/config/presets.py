@@ -91,7 +91,7 @@ def load_preset(name: str, *, folder: Path = FOLDER) -> Preset:
     import yaml
 
     try:
-        raw = yaml.safe_load(path.readtext_of(encoding="utf-8"))
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"The preset {path} cannot be read: {' '.join(str(exc).split())}.") from exc
     if not isinstance(raw, dict):
