@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+# A search's training jobs are called after it, with a number and eight hexadecimal digits.
+TRIAL_NAME = re.compile(r"(?P<search>.+)-(?P<number>\d{3,})-[0-9a-f]{8}")
+
 # CloudWatch's groups of logs; an endpoint's is followed by its name.
 TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 TRANSFORM_GROUP = "/aws/sagemaker/TransformJobs"

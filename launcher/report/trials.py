@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +11,11 @@ from typing import Any, Literal
 
 from container.common.charts.scales import EMPTY, Category, Linear, Logarithmic, ReverseLogarithmic, Scale
 from launcher.local.tuning.scales import LOGARITHMIC, REVERSE, scale_of
+from launcher.sagemaker import TRIAL_NAME
 
 Answer = Mapping[str, Any]
 State = Literal["completed", "early stopped", "stopped", "out of time", "failed", "running"]
 
-# What SageMaker and we name a trial: the search, its number, eight hexadecimal digits.
-_NUMBERED = re.compile(r"-(\d{3,})-[0-9a-f]{8}$")
 _STATES: Mapping[str, State] = {"Completed": "completed", "Failed": "failed"}
 _RANGES = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalParameterRanges")
 
@@ -122,8 +120,8 @@ def read(search: Answer, summaries: Sequence[Answer], jobs: Mapping[str, Answer]
 def _numbered(summaries: Sequence[Answer]) -> list[tuple[int, Answer]]:
     """Numbers from the trials' names, or by creation where the names do not tell."""
     by_time = sorted(summaries, key=lambda each: (each["CreationTime"], each["TrainingJobName"]))
-    found = [_NUMBERED.search(each["TrainingJobName"]) for each in by_time]
-    numbers = [int(match.group(1)) for match in found if match]
+    found = [TRIAL_NAME.fullmatch(each["TrainingJobName"]) for each in by_time]
+    numbers = [int(match["number"]) for match in found if match]
     if len(set(numbers)) < len(by_time):
         numbers = list(range(1, len(by_time) + 1))
     return sorted(zip(numbers, by_time, strict=True), key=lambda pair: pair[0])

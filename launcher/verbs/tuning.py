@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from launcher.config.tuning import Tuning
 from launcher.doors import Door
 from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.requests import create_hyper_parameter_tuning_job
-from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
+from launcher.sagemaker import TRAINING_ENDED, TRIAL_NAME, TUNING_ENDED
 from launcher.verbs import training
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import Description, is_missing
@@ -22,8 +21,6 @@ from launcher.verbs.training import Description, is_missing
 # A table that is read by people need not be drawn more often, and looking takes time from the trials.
 _INTERVAL = 1.0
 _PAGE = 100
-# AWS names trials so, and so does the local door.
-_TRIAL = re.compile(r"(?P<search>.+)-(?P<number>\d{3,})-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +150,7 @@ class Observer:
         ended: datetime = summary.get("TrainingEndTime") or (
             began if summary["TrainingJobStatus"] in TRAINING_ENDED else self._clock()
         )
-        parts = _TRIAL.fullmatch(name)
+        parts = TRIAL_NAME.fullmatch(name)
         return Trial(
             number=int(parts["number"]) if parts else index,
             name=name,
@@ -303,5 +300,5 @@ def delete(door: Door, name: str) -> list[str]:
 
 def search_of(job: str) -> str | None:
     """The name of the search whose trial's name this may be; whether there is such a search is another question."""
-    parts = _TRIAL.fullmatch(job)
+    parts = TRIAL_NAME.fullmatch(job)
     return parts["search"] if parts else None
