@@ -39,10 +39,10 @@ def _combinations(tuning: Tuning) -> int:
 
 
 def _at_most(training: Training, seconds: int, what: str, region: str) -> str:
-    price = prices.HOURLY.get(training.instance_type)
+    price = prices.PRICES.get(training.instance_type)
     if price is None:
         return f"Cost: {_unknown(training.instance_type)}."
-    dollars = price * training.instance_count * seconds / _HOUR
+    dollars = price.hourly * training.instance_count * seconds / _HOUR
     less = "; spot instances usually cost less" if training.managed.spot else "; a shorter --max-runtime bounds it"
     return f"Cost: at most ${dollars:,.2f}, {what} at {_rate(price, region)}{less}."
 
@@ -51,12 +51,12 @@ def of_endpoint(endpoint: Endpoint, *, region: str) -> str:
     """So much an hour, until it is deleted."""
     if endpoint.hosting.serverless:
         return "Cost: by the request, and nothing while nobody asks."
-    price = prices.HOURLY.get(endpoint.instance_type)
+    price = prices.PRICES.get(endpoint.instance_type)
     if price is None:
         return f"Cost: {_unknown(endpoint.instance_type)}; it is billed until it is deleted."
     scaling, variants = endpoint.hosting.scaling, len(endpoint.served)
     least, most = (scaling.minimum, scaling.maximum) if scaling else (endpoint.instance_count, endpoint.instance_count)
-    daily = [f"${price * count * variants * _DAY:,.2f}" for count in sorted({least, most})]
+    daily = [f"${price.hourly * count * variants * _DAY:,.2f}" for count in sorted({least, most})]
     count = f"{least} to {most}" if scaling else str(least)
     each = f", for each of {variants} variants" if variants > 1 else ""
     return (
@@ -65,9 +65,13 @@ def of_endpoint(endpoint: Endpoint, *, region: str) -> str:
     )
 
 
-def _rate(price: float, region: str) -> str:
+def _rate(price: prices.Price, region: str) -> str:
     elsewhere = "" if region == prices.REGION else f"; {region} has prices of its own"
-    return f"${price:g} an hour (list price in {prices.REGION} of {prices.DATED}{elsewhere})"
+    return f"${price.hourly:g} an hour (list price in {prices.REGION} of {_dated(price)}{elsewhere})"
+
+
+def _dated(price: prices.Price) -> str:
+    return price.dated if price.checked else f"{price.dated}, to be checked"
 
 
 def _unknown(instance_type: str) -> str:
@@ -81,10 +85,11 @@ def billed(descriptions: Sequence[dict[str, Any]]) -> str:
         return ""
     seconds = sum(_instances(each) * each["BillableTimeInSeconds"] for each in told)
     said = f"Billed {span(seconds)} of instances"
-    dollars = [_dollars(each) for each in told]
-    if None not in dollars:
-        total = sum(each for each in dollars if each is not None)
-        said += f", about ${total:,.2f} by the list prices in {prices.REGION} of {prices.DATED}"
+    known = [(each, price) for each in told if (price := prices.PRICES.get(_instance_type(each)))]
+    if len(known) == len(told):
+        total = sum(price.hourly * _instances(each) * each["BillableTimeInSeconds"] / _HOUR for each, price in known)
+        dates = " and ".join(sorted({_dated(price) for _, price in known}))
+        said += f", about ${total:,.2f} by the list prices in {prices.REGION} of {dates}"
     trained = sum(_instances(each) * each.get("TrainingTimeInSeconds", 0) for each in told)
     if trained and any(each.get("EnableManagedSpotTraining") for each in told):
         said += f"; spot instances saved {1 - seconds / trained:.0%}"
@@ -96,6 +101,5 @@ def _instances(description: dict[str, Any]) -> int:
     return int(description.get("ResourceConfig", {}).get("InstanceCount", 1))
 
 
-def _dollars(description: dict[str, Any]) -> float | None:
-    price = prices.HOURLY.get(description.get("ResourceConfig", {}).get("InstanceType", ""))
-    return None if price is None else price * _instances(description) * description["BillableTimeInSeconds"] / _HOUR
+def _instance_type(description: dict[str, Any]) -> str:
+    return str(description.get("ResourceConfig", {}).get("InstanceType", ""))

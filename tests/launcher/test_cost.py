@@ -15,7 +15,7 @@ from launcher.verbs import cost
 from tests.launcher.test_aws import BEES
 from tests.launcher.test_requests import MODEL, in_aws
 
-DATE = "list price in us-east-1 of 2025-06"
+DATE = "list price in us-east-1 of 2026-09"
 
 
 def test_a_job_costs_at_most_its_longest_time_on_all_its_instances() -> None:
@@ -29,13 +29,15 @@ def test_a_job_costs_at_most_its_longest_time_on_all_its_instances() -> None:
     assert warm.startswith("Cost: at most $8.45, 2 × ml.g5.xlarge for 2 h 0 min and 1 h 0 min kept warm at")
     spot = training.model_copy(update={"managed": Managed(spot=True)})
     assert "spot instances usually cost less" in cost.of_training(spot, region="us-east-1")
+    old = cost.of_training(training.model_copy(update={"instance_type": "ml.p3.2xlarge"}), region="us-east-1")
+    assert "$3.825 an hour (list price in us-east-1 of 2025-06, to be checked)" in old
     assert "; eu-west-1 has prices of its own)" in cost.of_training(training, region="eu-west-1")
 
 
 def test_what_a_type_costs_that_is_not_in_the_table_is_said_to_be_unknown() -> None:
     said = cost.of_training(in_aws(instance_type="ml.p5.48xlarge"), region="us-east-1")
     assert said == (
-        "Cost: what ml.p5.48xlarge costs is not in the price table of 2025-06; see "
+        "Cost: what ml.p5.48xlarge costs is not in the price table of 2026-09; see "
         "https://aws.amazon.com/sagemaker/pricing/."
     )
 
@@ -83,16 +85,18 @@ def job(**more: Any) -> dict[str, Any]:
 
 def test_what_was_billed_is_told_with_what_spot_instances_saved() -> None:
     assert cost.billed([job()]) == (
-        "Billed 2 h 0 min of instances, about $2.82 by the list prices in us-east-1 of 2025-06."
+        "Billed 2 h 0 min of instances, about $2.82 by the list prices in us-east-1 of 2026-09."
     )
     spot = job(BillableTimeInSeconds=1080, EnableManagedSpotTraining=True)
     assert cost.billed([spot]).endswith("; spot instances saved 70%.")
     assert cost.billed([job(), spot]).startswith("Billed 2 h 36 min of instances, about $3.66")
     assert cost.billed([{"TrainingTimeInSeconds": 5}]) == ""
+    old = job(ResourceConfig={"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1})
+    assert cost.billed([job(), old]).endswith("of 2025-06, to be checked and 2026-09.")
     unknown = job(ResourceConfig={"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1})
     assert cost.billed([unknown]) == "Billed 1 h 0 min of instances."
 
 
 def test_every_type_in_the_table_is_one_that_sagemaker_has() -> None:
     known = {*MODEL.shape_for("TrainingInstanceType").enum, *MODEL.shape_for("ProductionVariantInstanceType").enum}
-    assert set(prices.HOURLY) <= known and all(0 < price < 100 for price in prices.HOURLY.values())
+    assert set(prices.PRICES) <= known and all(0 < price.hourly < 100 for price in prices.PRICES.values())
