@@ -5,6 +5,8 @@ SageMaker's own variables, as sagemaker-inference names and reads them:
     SAGEMAKER_BASE_DIR                      /opt/ml; the model lies in its model/ (models/ for several)
     SAGEMAKER_BIND_TO_PORT                  8080
     SAGEMAKER_MULTI_MODEL                   false
+    SAGEMAKER_BATCH                         false; true in a batch transform job, where answers a second count
+    SAGEMAKER_MAX_CONCURRENT_TRANSFORMS     1; requests of a batch transform job at once, as its request says
     SAGEMAKER_MODEL_SERVER_WORKERS          worker processes; each gets cores / workers threads
     SAGEMAKER_MODEL_SERVER_TIMEOUT          60, in minutes, for one request (…_TIMEOUT_SECONDS exists)
     SAGEMAKER_STARTUP_TIMEOUT               600, in seconds, until the model must have loaded
@@ -16,7 +18,8 @@ SageMaker's own variables, as sagemaker-inference names and reads them:
 Ours:
 
     SERVE_MODE          latency: one worker with all cores, the quickest single answer;
-                        throughput: a worker a core, the most answers a second
+                        throughput: a worker a core, the most answers a second (the default of a batch transform
+                        job, with no more workers than it makes requests at once)
     SERVE_ENGINE        auto | openvino | torch; auto is torch where it is installed and a GPU is there
     SERVE_BIND_HOST     0.0.0.0
     SERVE_MAX_IMAGES    256, in one request
@@ -68,9 +71,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
     available = cores()
     multi_model = several_models(environ)
-    mode = _word(environ, "SERVE_MODE", ("latency", "throughput"))
-    # Several models share the cores anyway, so each has one worker unless told otherwise.
-    workers = whole("SAGEMAKER_MODEL_SERVER_WORKERS", available if mode == "throughput" and not multi_model else 1)
+    workers = whole("SAGEMAKER_MODEL_SERVER_WORKERS", _workers(environ, available, multi_model=multi_model))
     payload = whole("SAGEMAKER_MAX_PAYLOAD_IN_MB", DEFAULT_PAYLOAD_MB, minimum=0)
     # The unit that is asked for in seconds wins over the one in minutes.
     minutes = whole("SAGEMAKER_MODEL_SERVER_TIMEOUT", 60, maximum=_LARGEST // 60)
@@ -93,6 +94,24 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         program=_program(environ.get("SAGEMAKER_PROGRAM", "")),
         vmargs=tuple(environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "").split()),
     )
+
+
+def _workers(environ: Mapping[str, str], available: int, *, multi_model: bool) -> int:
+    """How many workers suit what is asked of the server.
+
+    Several models share the cores anyway, so each has one. In a batch, a worker more than there are requests at once
+    would wait and keep its cores from the others.
+    """
+    batch = environ.get("SAGEMAKER_BATCH", "false").lower() == "true"
+    mode = _word(environ, "SERVE_MODE", ("throughput", "latency") if batch else ("latency", "throughput"))
+    if mode == "latency" or multi_model:
+        return 1
+    if not batch:
+        return available
+    name = "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"
+    # SageMaker says 0 for what it has not been told, and makes one request at a time then.
+    at_once = _whole(name, environ.get(name), 1, 0, _LARGEST)
+    return max(1, min(available, at_once))
 
 
 def _program(name: str) -> str | None:

@@ -24,6 +24,23 @@ def test_one_worker_has_all_cores_and_more_share_them() -> None:
     assert (three.workers, three.threads) == (3, max(1, cores() // 3))
 
 
+@pytest.mark.parametrize(
+    ("given", "workers"),
+    [
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1"}, 1),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "100"}, cores()),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "100", "SERVE_MODE": "latency"}, 1),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1", "SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, 2),
+        # SageMaker makes one request at a time where nobody told it otherwise.
+        ({}, 1),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}, 1),
+    ],
+)
+def test_a_batch_has_a_worker_a_core_and_no_more_than_requests_at_once(given: dict[str, str], workers: int) -> None:
+    batch = read_settings({"SAGEMAKER_BATCH": "true", **given})
+    assert (batch.workers, batch.threads) == (workers, max(1, cores() // workers))
+
+
 def test_nothing_is_read_but_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read_settings({})
     for name in ("WORKERS", "TIMEOUT", "TIMEOUT_SECONDS"):
