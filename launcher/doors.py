@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -28,6 +28,12 @@ class SageMaker(Protocol):
     def delete_hyper_parameter_tuning_job(self, **request: Any) -> Answer: ...
     # The local door's own: AWS has none of it.
     def resume_hyper_parameter_tuning_job(self, **request: Any) -> Answer: ...
+    def create_transform_job(self, **request: Any) -> Answer: ...
+    def describe_transform_job(self, **request: Any) -> Answer: ...
+    def list_transform_jobs(self, **request: Any) -> Answer: ...
+    def stop_transform_job(self, **request: Any) -> Answer: ...
+    # AWS has no such call, and keeps the records of such jobs: its door forgets them, the local one deletes them.
+    def delete_transform_job(self, **request: Any) -> Answer: ...
     def create_model(self, **request: Any) -> Answer: ...
     def describe_model(self, **request: Any) -> Answer: ...
     def list_models(self, **request: Any) -> Answer: ...
@@ -87,6 +93,8 @@ class Door:
     address: Callable[[str], str | None] = lambda _endpoint: None
     # None where nothing scales by itself.
     autoscaling: AutoScaling | None = None
+    # The objects under a prefix, in order: what follows the prefix in each key, and bytes.
+    listing: Callable[[str], Iterable[tuple[str, int]]] = lambda _uri: ()
     # Bytes under a prefix of S3; counted no further than asked.
     measure: Callable[[str, int], int] = lambda _uri, _enough: 0
 
@@ -116,6 +124,7 @@ def open_local(state: Path, engine: str | None = None) -> tuple[Door, str]:
         logs=LocalLogs(store),
         read=objects.read,
         write=objects.write,
+        listing=objects.listing,
         interval=0.25,
         address=runtime.address,
     )

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Literal
 from launcher.local.store import private_folder, write_private
 
 if TYPE_CHECKING:
-    from launcher.config import Endpoint, RunConfig, Training, Tuning
+    from launcher.config import Endpoint, RunConfig, Training, Transform, Tuning
 
-Kind = Literal["training-jobs", "tuning-jobs", "endpoints"]
+Kind = Literal["training-jobs", "tuning-jobs", "transform-jobs", "endpoints"]
 
 
 def save_config(config: RunConfig, state: Path) -> None:
     """Keep each part of ``config`` by its name."""
-    parts: list[tuple[Kind, Training | Tuning | Endpoint | None]] = [
-        ("training-jobs", config.training), ("tuning-jobs", config.tuning), ("endpoints", config.endpoint),
+    parts: list[tuple[Kind, Training | Tuning | Transform | Endpoint | None]] = [
+        ("training-jobs", config.training), ("tuning-jobs", config.tuning), ("transform-jobs", config.transform),
+        ("endpoints", config.endpoint),
     ]  # fmt: skip
     for kind, part in parts:
         if part is not None:

@@ -80,7 +80,8 @@ class DoorWords:
     def known_here(self, name: str) -> bool:
         """Whether the local door has something of this name, and nothing on the line says AWS."""
         return not self.names_aws and any(
-            (self.state / kind / name).is_dir() for kind in ("training-jobs", "tuning-jobs", "endpoints")
+            (self.state / kind / name).is_dir()
+            for kind in ("training-jobs", "tuning-jobs", "transform-jobs", "endpoints", "models")
         )
 
 

@@ -21,3 +21,9 @@ TUNING_ENDED = ("Completed", "Failed", "Stopped")
 
 # A batch transform job's.
 TRANSFORM_ENDED = ("Completed", "Failed", "Stopped")
+
+
+def model_uri(container: dict[str, Any]) -> str:
+    """Where a container's model lies, packed or not; "" for a container without one."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    return str(container.get("ModelDataUrl") or source.get("S3Uri", ""))

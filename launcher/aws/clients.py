@@ -55,6 +55,7 @@ def aws_door(
         logs=cast(Logs, Patient(logs, sleep)),
         read=objects.read,
         write=objects.write,
+        listing=objects.listing,
         autoscaling=autoscaling,
         measure=objects.measure,
         interval=interval,

@@ -19,22 +19,28 @@ from launcher.errors import LauncherError
 
 FILE = "resources.jsonl"
 
-Kind = Literal["training job", "tuning job", "model", "endpoint configuration", "endpoint"]
+Kind = Literal["training job", "tuning job", "transform job", "model", "endpoint configuration", "endpoint"]
 Event = Literal["created", "refused", "deleted"]
 
 _CREATED: dict[str, tuple[Kind, str]] = {
     "create_training_job": ("training job", "TrainingJobName"),
     "create_hyper_parameter_tuning_job": ("tuning job", "HyperParameterTuningJobName"),
+    "create_transform_job": ("transform job", "TransformJobName"),
     "create_model": ("model", "ModelName"),
     "create_endpoint_config": ("endpoint configuration", "EndpointConfigName"),
     "create_endpoint": ("endpoint", "EndpointName"),
 }
+# The tags that are recorded.
+_KEPT = ("preset", "endpoint", "transform")
 _DELETED = {name.replace("create_", "delete_"): named for name, named in _CREATED.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """Something in AWS, and what is known of it here: the preset it was made by, the endpoint it was made for."""
+    """Something in AWS, and what is known of it here: the preset it was made by, and what it was made for.
+
+    That is an endpoint, or a batch transform job.
+    """
 
     kind: Kind
     name: str
@@ -42,6 +48,7 @@ class Resource:
     time: str
     preset: str = ""
     endpoint: str = ""
+    transform: str = ""
 
 
 class Ledger:
@@ -70,7 +77,7 @@ class Ledger:
             try:
                 line = json.loads(text)
                 key = (line["region"], line["kind"], line["name"])
-                event, tags = line["event"], {tag: line[tag] for tag in ("preset", "endpoint") if tag in line}
+                event, tags = line["event"], {tag: line[tag] for tag in _KEPT if tag in line}
                 made = Resource(kind=line["kind"], name=line["name"], region=line["region"], time=line["time"], **tags)
             except (ValueError, KeyError, TypeError) as exc:
                 raise LauncherError(
@@ -96,6 +103,12 @@ class Recorded:
         self._client = client
         self._ledger = ledger
         self._region = region
+
+    def delete_transform_job(self, **request: Any) -> dict[str, Any]:
+        """AWS has no such call, and keeps the records of such jobs: this one is forgotten here."""
+        kind, key = _CREATED["create_transform_job"]
+        self._ledger.note("deleted", kind, request[key], self._region)
+        return {}
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
@@ -137,4 +150,4 @@ def _may_be_made(error: ClientError | ParamValidationError) -> bool:
 
 def _tags(request: dict[str, Any]) -> dict[str, str]:
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-    return {key: tags[key] for key in ("preset", "endpoint") if key in tags}
+    return {key: tags[key] for key in _KEPT if key in tags}

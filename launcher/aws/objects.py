@@ -1,8 +1,8 @@
-"""Objects in S3, read as streams, and written from files."""
+"""Objects in S3: listed, read as streams, and written from files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -41,12 +41,18 @@ class Objects:
         except S3UploadFailedError as exc:
             raise AwsError(f"{' '.join(str(exc).split())}; these credentials need s3:PutObject there.") from exc
 
+    def listing(self, uri: str) -> Iterator[tuple[str, int]]:
+        """What follows ``uri`` in the address of each object that begins with it, and its bytes; in order."""
+        bucket, prefix = split(uri)
+        for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for each in page.get("Contents", []):
+                yield each["Key"].removeprefix(prefix), each["Size"]
+
     def measure(self, uri: str, enough: int) -> int:
         """Bytes of all objects whose address begins with ``uri``; no more are counted than make ``enough``."""
-        bucket, prefix = split(uri)
         total = 0
-        for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            total += sum(each["Size"] for each in page.get("Contents", []))
+        for _place, size in self.listing(uri):
+            total += size
             if total >= enough:
                 break
         return total

@@ -39,6 +39,7 @@ _SAGEMAKER = {
         "CreateHyperParameterTuningJob", "DeleteHyperParameterTuningJob", "DescribeHyperParameterTuningJob",
         "ListTrainingJobsForHyperParameterTuningJob", "StopHyperParameterTuningJob",
     ),
+    "transform-job": ("CreateTransformJob", "DescribeTransformJob", "StopTransformJob"),
     "model": ("CreateModel", "DeleteModel", "DescribeModel"),
     "endpoint-config": ("CreateEndpointConfig", "DeleteEndpointConfig", "DescribeEndpointConfig"),
     "endpoint": ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "UpdateEndpoint"),
@@ -46,7 +47,8 @@ _SAGEMAKER = {
 _TAGS = ("AddTags", "ListTags")
 # An endpoint is made and updated of its configuration: AWS wants these for both.
 _OF_CONFIGURATIONS = ("CreateEndpoint", "UpdateEndpoint")
-_LISTS = ("ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs", "ListModels", "ListTrainingJobs")
+_LISTS = ("ListEndpointConfigs", "ListEndpoints", "ListHyperParameterTuningJobs", "ListModels", "ListTrainingJobs",
+          "ListTransformJobs")  # fmt: skip
 _SCALING = (
     "application-autoscaling:DeregisterScalableTarget", "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
@@ -147,7 +149,8 @@ def trusts_sagemaker(document: Document) -> bool:
 
 def for_role(scope: Scope) -> Document:
     """What the containers of a job or an endpoint do, and SageMaker for them."""
-    logs = [scope.arn("logs", f"log-group:/aws/sagemaker/{kind}") for kind in ("TrainingJobs*", "Endpoints/*")]
+    groups = ("TrainingJobs*", "TransformJobs*", "Endpoints/*")
+    logs = [scope.arn("logs", f"log-group:/aws/sagemaker/{kind}") for kind in groups]
     statements = [
         *_bucket(scope, "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
         _allow("PullImages", _PULL, scope.repositories),

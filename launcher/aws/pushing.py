@@ -8,7 +8,6 @@ ETags are no digests: then the state folder remembers which ETag a file (by size
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher.aws.objects import split
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
-from launcher.local import store
+from launcher.local import objects, store
 
 WORKERS = 16
 # Larger files go in parts of this size.
@@ -54,9 +53,19 @@ class Plan:
 class Push:
     """One folder and one prefix."""
 
-    def __init__(self, client: Any, folder: Path, uri: str, state: Path, *, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        client: Any,
+        folder: Path,
+        uri: str,
+        state: Path,
+        *,
+        workers: int = WORKERS,
+        wanted: Callable[[Path], bool] = lambda _path: True,
+    ) -> None:
         self._client = client
         self._folder = folder
+        self._wanted = wanted
         self.bucket, prefix = split(uri)
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         if not uri.startswith("s3://") or not self.bucket:
@@ -72,7 +81,7 @@ class Push:
 
     def plan(self) -> Plan:
         """Compare the folder with the prefix. Raises UnusableData and NotFound."""
-        files = list(_files(self._folder))
+        files = list(_files(self._folder, self._wanted))
         if not files:
             raise UnusableData(f"{self._folder} has no files in it to upload; give a folder that does.")
         there, known = self._listed(), store.read_json(self._memory) or {}
@@ -154,28 +163,11 @@ class Push:
         return found
 
 
-def _files(folder: Path) -> Iterator[File]:
-    """All files below, in order, but for hidden ones. Raises UnusableData, and OSError for what cannot be read."""
-    for root, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        for inner in (Path(root) / name for name in folders):
-            if inner.is_symlink():
-                raise UnusableData(f"{inner} is a link to a folder, which is not followed; copy the folder there.")
-        for name in sorted(names):
-            path = Path(root) / name
-            if name.startswith(".") or not path.is_file():
-                continue
-            place = path.relative_to(folder).as_posix()
-            try:
-                place.encode()
-            except UnicodeEncodeError as exc:
-                raise UnusableData(f"The name {place!a} is no text, which S3 needs; rename the file.") from exc
-            status = path.stat()
-            yield File(path, place, status.st_size, status.st_mtime_ns)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+def _files(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[File]:
+    """The wanted files below, in order, but for hidden ones. Raises UnusableData, and OSError."""
+    for path in filter(wanted, objects.files(folder)):
+        status = path.stat()
+        yield File(path, path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
 
 
 def _is_same(file: File, there: tuple[int, str] | None, known: list[Any] | None) -> bool:

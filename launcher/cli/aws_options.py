@@ -1,4 +1,4 @@
-"""The options that only AWS heeds, of trainings and of endpoints; locally they are told to be idle."""
+"""The options that only AWS heeds, of trainings, endpoints and batch transform; locally they are told to be idle."""
 
 from __future__ import annotations
 
@@ -81,6 +81,18 @@ def endpoint_aws_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def transform_aws_options(function: F) -> F:
+    """Network, key and tags."""
+    for option in reversed(_shield_options("the disks, what is pushed and the answers")):
+        function = option(function)
+    return function
+
+
+def shield_words(words: dict[str, Any]) -> dict[str, Any]:
+    """What was given of launcher.config.managed.Shielded's fields, taken out of ``words``."""
+    return _given(words, _SHIELD)
 
 
 def hosting_words(words: dict[str, Any]) -> dict[str, Any]:

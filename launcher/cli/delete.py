@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from launcher.verbs.clearing import Plan
 
 # Where what was asked for of a kind is kept.
-_CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "endpoints"]] = {
-    "training job": "training-jobs", "tuning job": "tuning-jobs", "endpoint": "endpoints",
+_CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "transform-jobs", "endpoints"]] = {
+    "training job": "training-jobs", "tuning job": "tuning-jobs", "transform job": "transform-jobs",
+    "endpoint": "endpoints",
 }  # fmt: skip
 
 _STAYS = {
@@ -36,11 +37,11 @@ _STAYS = {
 @click.option("--yes", is_flag=True, help="Do not ask before deleting a job, a search with its trials, or all.")
 @door_options()
 def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, only_job: bool, yes: bool) -> None:
-    """Delete the endpoint NAME with what `deploy` made for it, or an ended search or training job of that name."""
+    """Delete the endpoint NAME with what `deploy` made for it, or an ended search or job of that name."""
     from launcher.cli.console import say
     from launcher.errors import NotFound
     from launcher.kept import forget_config
-    from launcher.verbs import endpoints, tuning
+    from launcher.verbs import endpoints, transforms, tuning
 
     if everything == (name is not None):
         raise click.UsageError("Give either a NAME or --all.")
@@ -61,6 +62,9 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
             return
         if tuning.exists(door, name):
             _delete_search(where, door, name, yes=yes)
+            return
+        if transforms.exists(door, name):
+            _delete_transform(where, door, name, yes=yes)
             return
     _delete_job(where, name, yes=yes)
 
@@ -139,6 +143,25 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
     forget_config("tuning-jobs", name, where.state)
     click.echo(f"deleted tuning job {name} and its {len(gone)} trials")
     say(f"The trials' models stay under {description['TrainingJobDefinition']['OutputDataConfig']['S3OutputPath']}")
+
+
+def _delete_transform(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:
+    from launcher.cli.console import confirm, say
+    from launcher.errors import LauncherError
+    from launcher.kept import forget_config
+    from launcher.sagemaker import TRANSFORM_ENDED
+    from launcher.verbs import transforms
+
+    description = transforms.describe(door, name)
+    status = description["TransformJobStatus"]
+    if status not in TRANSFORM_ENDED:
+        raise LauncherError(f"Transform job {name} is {status}; stop it first with `launch.py stop {name}`.")
+    if not yes:
+        confirm(f"Delete the transform job {name} ({status}) with its log and working files?")
+    gone = transforms.delete(door, name)
+    forget_config("transform-jobs", name, where.state)
+    click.echo(f"deleted {', '.join(gone)}")
+    say(f"Its answers stay at {description['TransformOutput']['S3OutputPath']}")
 
 
 def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> None:
     """Show the log of the job or endpoint NAME, or the trials of the search NAME."""
     from launcher.errors import INTERRUPTED, NotFound
-    from launcher.verbs import training, tuning
+    from launcher.verbs import training, transforms, tuning
     from launcher.verbs.logs import LogFollower
 
     door = where.open_for(name)
@@ -33,6 +33,9 @@ def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> N
             is_job = False
     if not is_job and not only_endpoint and tuning.exists(door, name):
         _trials(where, door, name, follow=follow)
+        return
+    if not is_job and not only_endpoint and transforms.exists(door, name):
+        _transform_log(where, door, name, follow=follow)
         return
     if not is_job:
         _endpoint_log(where, name, follow=follow)
@@ -68,6 +71,17 @@ def _trials(where: DoorWords, door: Door, name: str, *, follow: bool) -> None:
     PlainView(click.echo).look(look)
     telling = [trial for trial in look.trials if not trial.ended or trial.best or trial.status == "Failed"]
     suggest(*(f"launch.py logs {trial.name}{place_words(where)}" for trial in (telling or look.trials)[-3:]))
+
+
+def _transform_log(where: DoorWords, door: Door, name: str, *, follow: bool) -> None:
+    from launcher.cli.transforming import watch_transform
+    from launcher.verbs.logs import LogFollower
+
+    if follow:
+        watch_transform(door, name, where, as_json=False)
+        return
+    for line in LogFollower.of_transform(door.logs, name).lines():
+        click.echo(line)
 
 
 def _endpoint_log(where: DoorWords, name: str, *, follow: bool) -> None:

@@ -7,22 +7,28 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from launcher.cli.options import Verb
-from launcher.opening import STATE_VARIABLE
+from launcher.opening import STATE_VARIABLE, DoorWords
+
+if TYPE_CHECKING:
+    from launcher.aws.pushing import Push
 
 _MB = 1_000_000
 # Off a terminal, a line so often at most.
 _TENTHS = 10
+_WORKERS = 16
 
 
 @click.command("push", cls=Verb)
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("destination", metavar="S3-URI")
 @click.option("--kms-key", help="A KMS key that encrypts the objects, in place of the bucket's own settings.")
-@click.option("--workers", type=click.IntRange(1, 64), default=16, show_default=True, help="Files sent at once.")
+@click.option("--workers", type=click.IntRange(1, 64), default=_WORKERS, show_default=True,
+              help="Files sent at once.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), envvar=STATE_VARIABLE, default=".sagemaker",
               show_default=True, help="Folder where it is noted what was sent.")  # fmt: skip
@@ -40,16 +46,11 @@ def push(
     profile: str | None,
 ) -> None:
     """Upload the folder SOURCE to s3://BUCKET/PREFIX: in parallel, and only what is not there already."""
-    from botocore.config import Config
-
-    from launcher.aws.pushing import Push
-    from launcher.aws.session import open_session, retries
     from launcher.cli.console import say, suggest
     from launcher.errors import INTERRUPTED
 
-    session = open_session(region, profile)
-    client = session.client("s3", config=retries().merge(Config(max_pool_connections=workers)))
-    work = Push(client, source, destination, state, workers=workers)
+    where = DoorWords(state=state, region=region, profile=profile)
+    work = open_push(where, source, destination, workers=workers)
     plan = work.plan()
     say(f"{len(plan.send)} files to send, {plan.size / _MB:.1f} MB; {len(plan.same)} are there already.")
     if plan.others:
@@ -60,7 +61,7 @@ def push(
             click.echo(each.place)
         return
     try:
-        with _bar(plan.size) as sent:
+        with bar(plan.size) as sent:
             work.send(plan, key=kms_key, sent=sent)
     except KeyboardInterrupt:
         say("Interrupted; push again, and what has arrived is not sent twice.")
@@ -69,8 +70,27 @@ def push(
     suggest(f"launch.py train --data {shlex.quote(work.uri)} …")
 
 
+def open_push(
+    where: DoorWords,
+    source: Path,
+    destination: str,
+    *,
+    workers: int = _WORKERS,
+    wanted: Callable[[Path], bool] = lambda _path: True,
+) -> Push:
+    """A push of a folder's wanted files in the account that ``where`` means."""
+    from botocore.config import Config
+
+    from launcher.aws.pushing import Push
+    from launcher.aws.session import open_session, retries
+
+    session = open_session(where.region, where.profile)
+    client = session.client("s3", config=retries().merge(Config(max_pool_connections=workers)))
+    return Push(client, source, destination, where.state, workers=workers, wanted=wanted)
+
+
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], object]]:
+def bar(total: int) -> Iterator[Callable[[int], object]]:
     """A bar on a terminal, a line for each tenth elsewhere; told of bytes from any thread."""
     from launcher.cli.console import on_terminal, stderr
 

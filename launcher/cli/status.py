@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Of a log, when something failed.
 _LAST_LINES = 5
+_STATUSES = ("EndpointStatus", "TrainingJobStatus", "TransformJobStatus")
 
 
 @click.command(cls=Verb)
@@ -21,7 +22,7 @@ _LAST_LINES = 5
 @click.option("--aws", is_flag=True, help="In AWS: what was started there from here, or the one called NAME.")
 @click.option("--account", is_flag=True, help="In AWS: all that the account has in the region, by whomever.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True,
-              help="How many endpoints, searches and jobs each, of the newest.")  # fmt: skip
+              help="How many endpoints, searches and jobs of a kind each, of the newest.")  # fmt: skip
 @click.option("--all", "trials", is_flag=True, help="Show the trials of searches among the jobs too.")
 @json_option
 @door_options()
@@ -76,7 +77,7 @@ def command(
 def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
     from launcher.cli.console import as_called, print_json, public
     from launcher.errors import NotFound
-    from launcher.verbs import endpoints, training, tuning
+    from launcher.verbs import endpoints, training, transforms, tuning
 
     door = where.open() if aws else where.open_for(name)
     found: list[tuple[str, dict[str, Any]]] = []
@@ -84,6 +85,7 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
         ("endpoint", endpoints.describe),
         ("tuning job", tuning.describe),
         ("training job", training.describe),
+        ("transform job", transforms.describe),
     ):
         try:
             description = public(describe(door, name))
@@ -127,7 +129,7 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     from container.common.durations import span
     from launcher.verbs.remedies import with_remedy
 
-    status = description.get("EndpointStatus") or description["TrainingJobStatus"]
+    status = next(description[key] for key in _STATUSES if key in description)
     lines = [f"{kind} {name}: {status}"]
     if description.get("FailureReason"):
         lines.append(f"  reason   {with_remedy(description['FailureReason'])}")
@@ -140,6 +142,8 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     lines += _metrics(description)
     if description.get("ModelArtifacts", {}).get("S3ModelArtifacts"):
         lines.append(f"  model    {description['ModelArtifacts']['S3ModelArtifacts']}")
+    if kind == "transform job":
+        lines += _transform_lines(description)
     if description.get("CheckpointConfig"):
         lines.append(f"  checkpoints {description['CheckpointConfig']['S3Uri']}")
     return lines
@@ -158,13 +162,29 @@ def _metrics(description: dict[str, Any]) -> list[str]:
     return [f"  epoch    {epoch:g}" if best is None else f"  epoch    {best:g}, the best of {epoch:g}", *shown]
 
 
+def _transform_lines(description: dict[str, Any]) -> list[str]:
+    from container.common.durations import span
+    from launcher.verbs.transforms import seconds
+
+    took = seconds(description)
+    source = description["TransformInput"]["DataSource"]["S3DataSource"]
+    return [
+        *([f"  took     {span(took)}"] if took else []),
+        f"  model    {description['ModelName']}",
+        f"  input    {source['S3Uri']}",
+        f"  answers  {description['TransformOutput']['S3OutputPath']}",
+    ]
+
+
 def _last_words(door: Door, kind: str, name: str, description: dict[str, Any]) -> list[str]:
     """The log's end, of what failed."""
     from launcher.verbs.logs import LogFollower
 
-    if "Failed" not in (description.get("TrainingJobStatus"), description.get("EndpointStatus")):
+    if "Failed" not in (description.get(key) for key in _STATUSES):
         return []
-    follow = LogFollower.of_endpoint if kind == "endpoint" else LogFollower.of_job
+    follow = {"endpoint": LogFollower.of_endpoint, "transform job": LogFollower.of_transform}.get(
+        kind, LogFollower.of_job
+    )
     said = [line for line in follow(door.logs, name).lines() if line.strip()][-_LAST_LINES:]
     return [f"  log      {line}" for line in said]
 

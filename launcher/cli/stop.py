@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 @click.option("--no-wait", is_flag=True, help="Ask, and return at once.")
 @door_options()
 def command(where: DoorWords, name: str, no_wait: bool) -> None:
-    """Stop the search or the training job NAME; a job writes a last checkpoint first."""
+    """Stop the search or the job NAME; a training job writes a last checkpoint first."""
     from launcher.cli.console import say, suggest
     from launcher.cli.running import place_words
+    from launcher.errors import NotFound
     from launcher.sagemaker import TRAINING_ENDED
-    from launcher.verbs import training
+    from launcher.verbs import training, transforms
 
     door = where.open_for(name)
-    if _is_search(door, name):
+    try:
+        search = _is_search(door, name)
+    except NotFound:
+        if not transforms.exists(door, name):
+            raise
+        _stop_transform(door, name, no_wait=no_wait)
+        suggest(f"launch.py status {name}{place_words(where)}")
+        return
+    if search:
         _stop_search(door, name, no_wait=no_wait)
         suggest(f"launch.py status {name}{place_words(where)}")
         return
@@ -38,6 +47,22 @@ def command(where: DoorWords, name: str, no_wait: bool) -> None:
                 status = str(event.description["TrainingJobStatus"])
     click.echo(f"{name} {status}")
     suggest(f"launch.py status {name}{place_words(where)}")
+
+
+def _stop_transform(door: Door, name: str, *, no_wait: bool) -> None:
+    from launcher.cli.console import say
+    from launcher.sagemaker import TRANSFORM_ENDED
+    from launcher.verbs import transforms
+    from launcher.verbs.training import Ended
+
+    status = transforms.stop(door, name)
+    if status in TRANSFORM_ENDED:
+        say(f"Transform job {name} had ended already.")
+    elif not no_wait:
+        for event in transforms.watch(door, name, follow=False):
+            if isinstance(event, Ended):
+                status = str(event.description["TransformJobStatus"])
+    click.echo(f"{name} {status}")
 
 
 def _is_search(door: Door, name: str) -> bool:

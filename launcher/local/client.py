@@ -22,11 +22,12 @@ from launcher.local.processes import spawn_detached
 from launcher.local.settings import Settings
 from launcher.local.store import Store
 from launcher.local.training import TrainingCalls
+from launcher.local.transforms import TransformCalls
 from launcher.local.tuning.calls import TuningCalls
 
 
-class LocalSageMaker(TrainingCalls, TuningCalls, ModelCalls, EndpointCalls):
-    """The control plane: training jobs, searches, models, endpoint configurations, endpoints."""
+class LocalSageMaker(TrainingCalls, TuningCalls, ModelCalls, EndpointCalls, TransformCalls):
+    """The control plane: training jobs, searches, models, endpoint configurations, endpoints, batch transform jobs."""
 
     def __init__(self, root: Path, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         self.store = Store(root)

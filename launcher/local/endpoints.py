@@ -9,13 +9,13 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import reconcile, store
-from launcher.local.endpoint import model_uri
 from launcher.local.processes import reap
 from launcher.local.records import supervisor_of
 from launcher.local.settings import Settings
 from launcher.local.store import Store
 from launcher.local.uris import to_path
 from launcher.local.wire import Response, arn, check, page, refuse, response
+from launcher.sagemaker import model_uri
 
 _SERVICE = "sagemaker"
 

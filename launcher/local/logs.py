@@ -1,7 +1,7 @@
 """boto3's CloudWatch Logs client for the logs of this machine's jobs and endpoints.
 
-Groups are AWS's: /aws/sagemaker/TrainingJobs with streams JOB/algo-1, and /aws/sagemaker/Endpoints/NAME
-with the variant's name. A token is a byte offset.
+Groups are AWS's: /aws/sagemaker/TrainingJobs with streams JOB/algo-1, /aws/sagemaker/TransformJobs with JOB/server and
+JOB/data-log, and /aws/sagemaker/Endpoints/NAME with the variant's name. A token is a byte offset.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 from launcher.local import store
 from launcher.local.store import Store
 from launcher.local.wire import Response, refuse, response
-from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_ENDED, TRAINING_GROUP
+from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_ENDED, TRAINING_GROUP, TRANSFORM_ENDED, TRANSFORM_GROUP
 
+# Groups of all jobs of a kind, and where these lie.
+_OF_JOBS = {TRAINING_GROUP: store.TRAINING_JOBS, TRANSFORM_GROUP: store.TRANSFORM_JOBS}
 _CHUNK_BYTES = 1_000_000
 
 
@@ -27,9 +29,9 @@ class LocalLogs:
         """Names of a group's streams that begin with logStreamNamePrefix."""
         prefix = request.get("logStreamNamePrefix", "")
         group = request["logGroupName"]
-        if group == TRAINING_GROUP:
+        if group in _OF_JOBS:
             job = prefix.partition("/")[0]
-            folders = [(job, self.store.folder(store.TRAINING_JOBS, job) / "logs")] if job else []
+            folders = [(job, self.store.folder(_OF_JOBS[group], job) / "logs")] if job else []
             names = [f"{job}/{log.stem}" for job, folder in folders for log in sorted(folder.glob("*.log"))]
         else:
             names = [log.stem for log in sorted(self._endpoint_folder(group).glob("*.log"))]
@@ -61,13 +63,17 @@ class LocalLogs:
     def _ended(self, folder: Path) -> bool:
         """Whether the job or the endpoint in ``folder`` writes no more."""
         record = store.read_json(folder / store.RECORD) or {}
-        return record.get("TrainingJobStatus") in TRAINING_ENDED or record.get("EndpointStatus") == "Failed"
+        return (
+            record.get("TrainingJobStatus") in TRAINING_ENDED
+            or record.get("TransformJobStatus") in TRANSFORM_ENDED
+            or record.get("EndpointStatus") == "Failed"
+        )
 
     def _endpoint_folder(self, group: str) -> Path:
         return self.store.folder(store.ENDPOINTS, group.removeprefix(ENDPOINT_GROUP)) / "logs"
 
     def _path(self, group: str, stream: str) -> Path:
-        if group == TRAINING_GROUP:
-            job, _, host = stream.partition("/")
-            return self.store.folder(store.TRAINING_JOBS, job) / "logs" / f"{host}.log"
+        if group in _OF_JOBS:
+            job, _, name = stream.partition("/")
+            return self.store.folder(_OF_JOBS[group], job) / "logs" / f"{name}.log"
         return self._endpoint_folder(group) / f"{stream}.log"

@@ -10,9 +10,16 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import engines, store
-from launcher.local.records import EndpointRecord, TrainingRecord, TuningRecord, abandoned, supervisor_of
+from launcher.local.records import (
+    EndpointRecord,
+    TrainingRecord,
+    TransformRecord,
+    TuningRecord,
+    abandoned,
+    supervisor_of,
+)
 from launcher.local.settings import Settings
-from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
+from launcher.sagemaker import TRAINING_ENDED, TRANSFORM_ENDED, TUNING_ENDED
 
 _REASON = (
     "The local supervisor of this {what} ended before its work did (was it killed, or the machine restarted?); {remedy}"
@@ -36,6 +43,24 @@ def training_document(folder: Path, *, clock: Callable[[], float] = time.time) -
         sweep(folder)
         record = TrainingRecord(folder, clock=clock)
         remedy = "start the job again with the same --checkpoints folder to go on from its last checkpoint."
+        record.end("Failed", reason="InternalServerError: " + _REASON.format(what="job", remedy=remedy))
+        return record.document
+
+
+def transform_document(folder: Path, *, clock: Callable[[], float] = time.time) -> dict[str, Any] | None:
+    """The batch transform job's record likewise."""
+    document = store.read_json(folder / store.RECORD)
+    if document is None or document["TransformJobStatus"] in TRANSFORM_ENDED:
+        return document
+    if not abandoned(folder, document["CreationTime"], now=clock()):
+        return {**document, "TransformJobStatus": "Stopping"} if (folder / store.STOP).exists() else document
+    with store.locked(folder / "lock"):
+        document = store.read_json(folder / store.RECORD)
+        if document is None or document["TransformJobStatus"] in TRANSFORM_ENDED:
+            return document
+        sweep(folder)
+        record = TransformRecord(folder, clock=clock)
+        remedy = "transform again with the same --output and --resume to go on."
         record.end("Failed", reason="InternalServerError: " + _REASON.format(what="job", remedy=remedy))
         return record.document
 

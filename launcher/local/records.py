@@ -132,6 +132,38 @@ class TuningRecord:
         store.write_json(self.path, self.document)
 
 
+def new_transform_record(now: float) -> dict[str, Any]:
+    """The record of a batch transform job just created."""
+    return {"TransformJobStatus": "InProgress", "CreationTime": now, "LastModifiedTime": now}
+
+
+class TransformRecord:
+    """Moves a batch transform job's record from state to state."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = folder / store.RECORD
+        self._clock = clock
+        self.document: dict[str, Any] = store.read_json(self.path) or new_transform_record(clock())
+
+    def begin(self) -> None:
+        """Its machine works for it from now on."""
+        self.document["TransformStartTime"] = self._clock()
+        self._save()
+
+    def end(self, status: str, *, reason: str = "") -> None:
+        """Enter a final state."""
+        if "TransformStartTime" in self.document:
+            self.document["TransformEndTime"] = self._clock()
+        if reason:
+            self.document["FailureReason"] = reason[:MAX_REASON]
+        self.document["TransformJobStatus"] = status
+        self._save()
+
+    def _save(self) -> None:
+        self.document["LastModifiedTime"] = self._clock()
+        store.write_json(self.path, self.document)
+
+
 class EndpointRecord:
     """Moves an endpoint's record from state to state."""
 

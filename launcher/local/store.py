@@ -4,6 +4,7 @@
                                   logs/algo-1.log  ml/algo-1/…  supervisor.log  stop
     .sagemaker/tuning-jobs/NAME/{request,record,settings,supervisor,search,known,trials}.json  supervisor.log  stop
     .sagemaker/endpoints/NAME/…   the same, with logs/AllTraffic.log and ml/model/
+    .sagemaker/transform-jobs/NAME/…  the same, with logs/server.log and logs/data-log.log
     .sagemaker/models/NAME/request.json
     .sagemaker/endpoint-configs/NAME/request.json
 
@@ -28,7 +29,7 @@ from typing import Any
 from launcher.errors import EngineError
 
 TRAINING_JOBS, ENDPOINTS, MODELS, ENDPOINT_CONFIGS = "training-jobs", "endpoints", "models", "endpoint-configs"
-TUNING_JOBS = "tuning-jobs"
+TUNING_JOBS, TRANSFORM_JOBS = "tuning-jobs", "transform-jobs"
 
 REQUEST, RECORD, SETTINGS = "request.json", "record.json", "settings.json"
 SUPERVISOR, HANDLES, STOP = "supervisor.json", "handles.json", "stop"

@@ -1,4 +1,4 @@
-"""The detached process that looks after one training job, search or endpoint.
+"""The detached process that looks after one training job, search, endpoint or batch transform job.
 
     python -m launcher.local.supervisor .sagemaker/training-jobs/NAME
 
@@ -80,6 +80,7 @@ def kill_remains() -> None:
 
 def main(arguments: list[str]) -> int:
     """Look after the resource in the folder given; its kind is the folder's parent."""
+    from launcher.local.batch import supervise_transform
     from launcher.local.endpoint import supervise_endpoint
     from launcher.local.job import supervise_job
 
@@ -96,6 +97,8 @@ def main(arguments: list[str]) -> int:
     try:
         if folder.parent.name == store.TRAINING_JOBS:
             supervise_job(folder, settings, stop)
+        elif folder.parent.name == store.TRANSFORM_JOBS:
+            supervise_transform(folder, settings, stop)
         else:
             supervise_endpoint(folder, settings, stop)
     except Exception:

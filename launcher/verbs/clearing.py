@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from launcher.aws.ledger import Ledger
 from launcher.doors import Door
 from launcher.errors import LauncherError, NotFound
-from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
-from launcher.verbs import endpoints, tuning
+from launcher.sagemaker import TRAINING_ENDED, TRANSFORM_ENDED, TUNING_ENDED
+from launcher.verbs import endpoints, transforms, tuning
 from launcher.verbs.listing import GONE, PARTS
 from launcher.verbs.training import is_missing
 
@@ -33,7 +33,7 @@ class Plan:
 def plan(rows: Sequence[Row]) -> Plan:
     """Endpoints, leftovers and what has ended go; what trains still stays."""
     made = Plan()
-    ended = {"training job": TRAINING_ENDED, "tuning job": TUNING_ENDED}
+    ended = {"training job": TRAINING_ENDED, "tuning job": TUNING_ENDED, "transform job": TRANSFORM_ENDED}
     for row in rows:
         if row["status"] == GONE:
             made.gone.append(row)
@@ -97,6 +97,8 @@ def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:
         if kind == "tuning job":
             trials = tuning.delete(door, name)
             return Outcome(f"tuning job {name} and its {len(trials)} trials")
+        if kind == "transform job":
+            return Outcome(", ".join(transforms.delete(door, name)))
         calls[kind]()
     except NotFound:
         return Outcome(f"{kind} {name} (it was gone already)")

@@ -9,7 +9,7 @@ from typing import Any
 from container.common.durations import span
 from launcher.aws import prices
 from launcher.config.ranges import Choices
-from launcher.config.run import Endpoint, Training, Tuning
+from launcher.config.run import Endpoint, Training, Transform, Tuning
 
 _HOUR, _DAY = 3600, 24
 
@@ -62,6 +62,31 @@ def of_endpoint(endpoint: Endpoint, *, region: str) -> str:
     return (
         f"Cost: {' to '.join(daily)} a day until it is deleted, {count} × {endpoint.instance_type}{each} at "
         f"{_rate(price, region)}."
+    )
+
+
+def of_transform(transform: Transform, *, region: str) -> str:
+    """So much an hour, until all has been answered."""
+    price = prices.PRICES.get(transform.instance_type)
+    machines = f"{transform.instance_count} × {transform.instance_type}"
+    if price is None:
+        return f"Cost: {_unknown(transform.instance_type)}; it is billed until the last picture is answered."
+    return (
+        f"Cost: ${price.hourly * transform.instance_count:,.2f} an hour until the last picture is answered, {machines} "
+        f"at {_rate(price, region)}."
+    )
+
+
+def of_transformed(description: dict[str, Any], seconds: float) -> str:
+    """What an ended batch transform job cost, which AWS itself does not say; "" where that is not known."""
+    resources = description["TransformResources"]
+    price, count = prices.PRICES.get(resources["InstanceType"]), int(resources["InstanceCount"])
+    if not seconds or price is None:
+        return ""
+    dollars = price.hourly * count * seconds / _HOUR
+    return (
+        f"Ran for {span(seconds)} on {count} × {resources['InstanceType']}, about ${dollars:,.2f} by the list prices "
+        f"in {prices.REGION} of {_dated(price)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What there is: every endpoint, search and job of a door."""
+"""What there is: every endpoint, search, training job and batch transform job of a door."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ PARTS = ("model", "endpoint configuration")
 _LOOKS = {
     "training job": ("describe_training_job", "TrainingJobName", "TrainingJobStatus"),
     "tuning job": ("describe_hyper_parameter_tuning_job", "HyperParameterTuningJobName", None),
+    "transform job": ("describe_transform_job", "TransformJobName", "TransformJobStatus"),
     "endpoint": ("describe_endpoint", "EndpointName", "EndpointStatus"),
     "model": ("describe_model", "ModelName", None),
     "endpoint configuration": ("describe_endpoint_config", "EndpointConfigName", None),
@@ -44,7 +45,7 @@ class Listing:
 
 
 def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listing:
-    """The newest ``limit`` endpoints, as many searches, and as many training jobs.
+    """The newest ``limit`` endpoints, as many searches, training jobs, and batch transform jobs.
 
     The jobs of a listed search, its trials, are left out unless ``trials``.
     """
@@ -58,20 +59,23 @@ def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listi
         client.list_training_jobs, "TrainingJobSummaries", limit,
         keep=lambda job: search_of(job["TrainingJobName"]) not in folded,
     )  # fmt: skip
+    batches, more_batches = _newest(client.list_transform_jobs, "TransformJobSummaries", limit)
     rows = [_row("endpoint", each, each["EndpointName"], each["EndpointStatus"]) for each in endpoints]
     rows += [_search_row(each) for each in searches]
     rows += [_row("training job", each, each["TrainingJobName"], each["TrainingJobStatus"]) for each in jobs]
-    return Listing(rows, more_endpoints or more_searches or more_jobs)
+    rows += [_row("transform job", each, each["TransformJobName"], each["TransformJobStatus"]) for each in batches]
+    return Listing(rows, more_endpoints or more_searches or more_jobs or more_batches)
 
 
 def recorded(door: Door, resources: Sequence[Resource], *, limit: int = LIMIT) -> Listing:
     """What was started from here, as it stands: each resource looked up, the newest ``limit`` of them.
 
-    Models and configurations are left out while the endpoint they were made for is there.
+    Models and configurations are left out while the endpoint or the transform job they were made for is there.
     """
     looked = {each: _found(door, each) for each in resources if each.kind == "endpoint"}
     serving = {each.name for each, row in looked.items() if row["status"] != GONE}
-    shown = [each for each in resources if each.kind not in PARTS or each.endpoint not in serving]
+    serving |= {each.name for each in resources if each.kind == "transform job"}
+    shown = [each for each in resources if each.kind not in PARTS or not {each.endpoint, each.transform} & serving]
     newest = sorted(shown, key=lambda each: each.time, reverse=True)
     return Listing([looked.get(each) or _found(door, each) for each in newest[:limit]], len(newest) > limit)
 
@@ -98,7 +102,8 @@ def _search_row(summary: dict[str, Any]) -> dict[str, Any]:
 def _row(kind: str, summary: dict[str, Any], name: str, status: str) -> dict[str, Any]:
     created: datetime = summary["CreationTime"]
     # A job that failed before it trained has no end of training.
-    ended: datetime = summary.get("TrainingEndTime") or summary.get("HyperParameterTuningEndTime") or (
+    ends = ("TrainingEndTime", "HyperParameterTuningEndTime", "TransformEndTime")
+    ended: datetime = next((summary[key] for key in ends if summary.get(key)), None) or (
         summary.get("LastModifiedTime", created) if status in TRAINING_ENDED else datetime.now(UTC)
     )  # fmt: skip
     return {

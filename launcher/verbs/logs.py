@@ -5,15 +5,16 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from launcher.doors import Logs
-from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_GROUP
+from launcher.sagemaker import ENDPOINT_GROUP, TRAINING_GROUP, TRANSFORM_GROUP
 
 
 class LogFollower:
-    """New lines of every stream of a group whose name begins with ``prefix``."""
+    """New lines of every stream of a group whose name begins with ``prefix``; of several, ``marked`` with its name."""
 
-    def __init__(self, logs: Logs, group: str, prefix: str = "") -> None:
+    def __init__(self, logs: Logs, group: str, prefix: str = "", *, marked: bool = True) -> None:
         self._logs = logs
         self._group = group
+        self._marked = marked
         self._prefix = {"logStreamNamePrefix": prefix} if prefix else {}
         self._tokens: dict[str, str] = {}
 
@@ -21,6 +22,11 @@ class LogFollower:
     def of_job(cls, logs: Logs, name: str) -> LogFollower:
         """A training job's log."""
         return cls(logs, TRAINING_GROUP, f"{name}/")
+
+    @classmethod
+    def of_transform(cls, logs: Logs, name: str) -> LogFollower:
+        """A batch transform job's logs: the server's, and the one that tells of the objects."""
+        return cls(logs, TRANSFORM_GROUP, f"{name}/", marked=False)
 
     @classmethod
     def of_endpoint(cls, logs: Logs, name: str) -> LogFollower:
@@ -32,7 +38,7 @@ class LogFollower:
         streams = self._streams()
         found: list[str] = []
         for stream in streams:
-            mark = f"[{stream.rpartition('/')[2]}] " if len(streams) > 1 else ""
+            mark = f"[{stream.rpartition('/')[2]}] " if self._marked and len(streams) > 1 else ""
             found += [mark + line for line in self._new(stream)]
         return found
 

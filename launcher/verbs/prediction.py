@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -65,7 +65,7 @@ def files_of(places: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+            inside = sorted(p for p in place.rglob("*") if is_picture(p) and p.is_file())
             if not inside:
                 raise NotFound(f"There is no image in {place}; give image files, or a folder that holds some.")
             found += inside
@@ -74,6 +74,11 @@ def files_of(places: Iterable[Path]) -> list[Path]:
         else:
             raise NotFound(f"There is no file {place}; give image files, or a folder that holds some.")
     return found
+
+
+def is_picture(path: PurePath) -> bool:
+    """Whether a file's name says that an endpoint takes it."""
+    return path.suffix.lower() in _SUFFIXES
 
 
 def predict(
@@ -134,7 +139,7 @@ def ask(
         raise _refusal(exc, name, what) from exc
     payload = answer["Body"].read()
     kind = str(answer.get("ContentType", "")).partition(";")[0]
-    return Reply(kind, payload, _predictions(kind, payload))
+    return Reply(kind, payload, predictions_of(kind, payload))
 
 
 def content_type_of(file: Path) -> str:
@@ -142,7 +147,7 @@ def content_type_of(file: Path) -> str:
     return CONTENT_TYPES.get(file.suffix.lower(), OCTETS)
 
 
-def _predictions(content_type: str, payload: bytes) -> list[dict[str, Any]]:
+def predictions_of(content_type: str, payload: bytes) -> list[dict[str, Any]]:
     """The predictions of an answer in our own form; none of any other, which a model's own output_fn may have given."""
     if content_type != JSON:
         return []

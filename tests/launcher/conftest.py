@@ -85,6 +85,7 @@ def door(state: Path, settings: Settings) -> Door:
         logs=LocalLogs(client.store),
         read=objects.read,
         write=objects.write,
+        listing=objects.listing,
         interval=0.05,
     )
 

@@ -22,9 +22,11 @@ from tests.launcher.stubbed import Account
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+BATCH_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:transform-job/batch"
 ENDPOINT_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/bees"
 ROLE = "arn:aws:iam::123456789012:role/sage"
 NO_SEARCHES: dict[str, Any] = {"HyperParameterTuningJobSummaries": []}
+NO_BATCHES: dict[str, Any] = {"TransformJobSummaries": []}
 
 
 def described(status: str, secondary: str, *messages: str, **more: Any) -> dict[str, Any]:
@@ -282,13 +284,16 @@ def test_status_lists_endpoints_and_jobs_over_several_pages(account: Account) ->
         "list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "a", **job}], "NextToken": "more"}
     )
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "b", **job}]})
+    batch = {"TransformJobName": "c", "TransformJobArn": BATCH_ARN, "CreationTime": NOW, "TransformJobStatus": "Failed",
+             "TransformEndTime": NOW + timedelta(minutes=3)}  # fmt: skip
+    account.sagemaker.add_response("list_transform_jobs", {"TransformJobSummaries": [batch]})
     found = listing.everything(account.door)
     rows = found.rows
     assert not found.more
     assert [(row["name"], row["status"]) for row in rows] == [
-        ("bees", "InService"), ("a", "Completed"), ("b", "Completed"),
+        ("bees", "InService"), ("a", "Completed"), ("b", "Completed"), ("c", "Failed"),
     ]  # fmt: skip
-    assert rows[1]["seconds"] == 120
+    assert (rows[1]["seconds"], rows[3]["seconds"]) == (120, 180)
 
 
 def test_what_status_leaves_out_is_known(account: Account) -> None:
@@ -301,6 +306,7 @@ def test_what_status_leaves_out_is_known(account: Account) -> None:
                                    {**asked, "MaxResults": 100})  # fmt: skip
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[100:], "NextToken": "b"},
                                    {**asked, "MaxResults": 30, "NextToken": "a"})  # fmt: skip
+    account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
     found = listing.everything(account.door, limit=130)
     assert len(found.rows) == 130 and found.more
 
@@ -311,6 +317,7 @@ def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) ->
     account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
     account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", NO_SEARCHES)
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": [job]})
+    account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
     assert listing.everything(account.door).rows[0]["seconds"] == 9
 
 

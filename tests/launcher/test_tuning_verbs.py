@@ -16,7 +16,7 @@ from launcher.config.tuned import tuned_preset, tuned_words
 from launcher.config.words import Place, TrainWords
 from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.verbs import listing, tuning
-from tests.launcher.test_aws import NOW, Account, in_aws
+from tests.launcher.test_aws import NO_BATCHES, NOW, Account, in_aws
 from tests.launcher.test_aws import described as job_described
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:hyper-parameter-tuning-job/s"
@@ -236,6 +236,7 @@ def list_all(account: Account) -> None:
         for name in names
     ]
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs})
+    account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
 
 
 def test_status_folds_a_searchs_trials_under_it_unless_asked(account: Account) -> None:
@@ -263,6 +264,7 @@ def test_trials_that_are_folded_do_not_use_up_the_limit(account: Account) -> Non
         "list_training_jobs", {"TrainingJobSummaries": [{"TrainingJobName": "mine", **job}]},
         {**asked, "NextToken": "a"},
     )  # fmt: skip
+    account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
     assert [row["name"] for row in listing.everything(account.door, limit=1).rows] == ["s", "mine"]
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,9 +14,10 @@ if not (base / "model/manifest.json").is_file():
     print("Error: there is no manifest.json in the model", file=sys.stderr, flush=True)
     sys.exit(1)
 if os.environ.get("FAKE_MODE") == "mute":
-    import time
-
     time.sleep(300)
+
+# With FAKE_MODE=together a batch's requests are answered once as many stand here as are to come at once.
+together = threading.Barrier(int(os.environ.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "1")))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -25,11 +28,25 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body == b"die":
             os._exit(3)
+        if body == b"wait":
+            time.sleep(300)
+        if body == b"fail":
+            self.answer(500, {"error": {"code": "ModelError", "message": "The model is at a loss."}})
+            return
+        if os.environ.get("FAKE_MODE") == "together":
+            together.wait(timeout=20)
         if body == b"bad":
             self.answer(400, {"error": {"code": "BadInput", "message": "These bytes are no image."}})
             return
         top = [{"label": "bee", "index": 1, "probability": 0.9}, {"label": "ant", "index": 0, "probability": 0.1}]
         seen = {"type": self.headers["Content-Type"], "options": self.headers["X-Amzn-SageMaker-Custom-Attributes"]}
+        if body == b"batch":
+            seen = {
+                name: value
+                for name, value in os.environ.items()
+                if name.startswith(("SAGEMAKER_BATCH", "SAGEMAKER_MAX"))
+            }
+            seen |= {"type": self.headers["Content-Type"], "together": together.parties}
         if body == b"installer":
             seen = {"uv": shutil.which("uv"), "index": os.environ.get("UV_DEFAULT_INDEX")}
         if body == b"code":

@@ -1,0 +1,61 @@
+"""Running a batch transform job before a person's eyes, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from launcher.cli.console import print_json, public, say, suggest
+from launcher.cli.running import place_words
+from launcher.cli.watching import follow, let_go
+from launcher.errors import INTERRUPTED
+from launcher.kept import save_config
+from launcher.verbs import answers, cost, transforms
+
+if TYPE_CHECKING:
+    from launcher.config import RunConfig
+    from launcher.doors import Door
+    from launcher.opening import DoorWords
+
+
+def run_transform(
+    door: Door, config: RunConfig, where: DoorWords, *, wait: bool, as_json: bool, score: bool = False
+) -> None:
+    """Start a job, follow it to its end, print what came of it; raises JobFailed or JobStopped."""
+    assert config.transform is not None
+    name = transforms.start(door, config.transform)
+    save_config(config, where.state)
+    back = place_words(where)
+    if not wait:
+        print_json(public(transforms.describe(door, name))) if as_json else click.echo(name)
+        suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
+        return
+    watch_transform(door, name, where, as_json=as_json, score=score)
+
+
+def watch_transform(door: Door, name: str, where: DoorWords, *, as_json: bool, score: bool = False) -> None:
+    """Follow a job to its end and print what came of it, however it ended; raises JobFailed or JobStopped."""
+    back = place_words(where)
+    try:
+        description = follow(transforms.watch(door, name))
+    except KeyboardInterrupt:
+        let_go(name, back)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    report_transform(door, description, as_json=as_json, score=score)
+    transforms.conclude(description)
+    suggest(f"launch.py delete {name}{back}")
+
+
+def report_transform(door: Door, description: transforms.Description, *, as_json: bool, score: bool) -> None:
+    """How many, how long, how well, and where."""
+    found = answers.result(door, description, score=score)
+    if as_json:
+        print_json({**public(description), "Result": found.document()})
+    else:
+        for name, value in found.rows():
+            click.echo(f"{name:<9} {value}")
+    if door.kind == "aws" and (said := cost.of_transformed(description, found.seconds)):
+        say(said)
+    if score and found.accuracy is None and found.answered:
+        say("No picture lies in a folder that is called as a class of the model, so there is nothing to compare with.")

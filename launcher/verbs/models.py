@@ -1,0 +1,91 @@
+"""What a batch transform job may be made of: a model by its place, a job's or a search's, or one that SageMaker has."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from container.common.artifact import MANIFEST
+from launcher.doors import Door
+from launcher.errors import NotFound
+from launcher.sagemaker import model_uri
+from launcher.verbs import training, tuning
+from launcher.verbs.outputs import members, readable
+from launcher.verbs.training import is_missing
+
+_PACKED = (".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model's place, or the name of one that is made already; ``stem`` is what to call things after."""
+
+    stem: str
+    model_data: str | None = None
+    model_name: str | None = None
+
+
+def by_place(word: str) -> Found | None:
+    """The model at an address or a path; None for a word that is neither, though a folder be called so."""
+    if "://" in word or "/" in word or word.endswith(_PACKED) or (Path(word) / MANIFEST).is_file():
+        return Found("transform", model_data=word)
+    return None
+
+
+def find(door: Door, word: str) -> Found:
+    """The model that ``word`` means: a completed job's, a search's best, or SageMaker's own. Raises NotFound."""
+    try:
+        description = training.describe(door, word)
+    except NotFound:
+        pass
+    else:
+        if description["TrainingJobStatus"] == "Failed":
+            training.conclude(description)
+        return Found(word, model_data=training.artifact(description))
+    if tuning.exists(door, word):
+        return Found(word, model_data=tuning.artifact(door, word))
+    try:
+        door.sagemaker.describe_model(ModelName=word)
+    except ClientError as exc:
+        if not is_missing(exc):
+            raise
+        raise NotFound(
+            f"There is no job, search or model '{word}'; `launch.py status` lists what there is, and a model.tar.gz "
+            "may be given by its path."
+        ) from exc
+    return Found(word, model_name=word)
+
+
+def class_names(door: Door, model: str) -> frozenset[str]:
+    """The classes of SageMaker's model of that name, as its manifest says; none where it cannot be told.
+
+    Of an archive no more is read than comes before its manifest.
+    """
+    try:
+        container = door.sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {})
+    except ClientError as exc:
+        if is_missing(exc):
+            return frozenset()
+        raise
+    uri = model_uri(container)
+    try:
+        manifest = _manifest(door, uri)
+        return frozenset(map(str, json.loads(manifest)["classes"]))
+    except (NotFound, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _manifest(door: Door, uri: str) -> bytes:
+    if not uri.endswith(_PACKED):
+        with door.read(f"{uri.rstrip('/')}/{MANIFEST}") as file:
+            return file.read()
+    with door.read(uri) as archive, readable(uri, "take it again from the job's output"):
+        with tarfile.open(fileobj=archive, mode="r|gz") as tar:
+            for path, member in members(tar):
+                if path.as_posix() == MANIFEST:
+                    return member.read()
+    raise NotFound(f"There is no {MANIFEST} in {uri}.")

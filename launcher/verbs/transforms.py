@@ -1,0 +1,130 @@
+"""Starting, watching and ending batch transform jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from launcher.config.transform import Transform
+from launcher.doors import Door
+from launcher.errors import JobFailed, JobStopped, NotFound
+from launcher.requests import create_transform_job, create_transform_model
+from launcher.sagemaker import TRANSFORM_ENDED
+from launcher.verbs.logs import LogFollower
+from launcher.verbs.remedies import with_remedy
+from launcher.verbs.training import Ended, Event, Logged, Moved, is_missing
+
+Description = dict[str, Any]
+
+
+def start(door: Door, transform: Transform) -> str:
+    """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused."""
+    client, model = door.sagemaker, create_transform_model(transform)
+    if model:
+        client.create_model(**model)
+    try:
+        client.create_transform_job(**create_transform_job(transform))
+    except ClientError:
+        if model:
+            client.delete_model(ModelName=model["ModelName"])
+        raise
+    return transform.name
+
+
+def describe(door: Door, name: str) -> Description:
+    """The job's description. Raises NotFound."""
+    try:
+        return door.sagemaker.describe_transform_job(TransformJobName=name)
+    except ClientError as exc:
+        if is_missing(exc):
+            raise NotFound(f"There is no transform job '{name}'; `launch.py status` lists what there is.") from exc
+        raise
+
+
+def exists(door: Door, name: str) -> bool:
+    """Whether there is a batch transform job of this name."""
+    try:
+        describe(door, name)
+    except NotFound:
+        return False
+    return True
+
+
+def watch(
+    door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep, follow: bool = True
+) -> Iterator[Event]:
+    """What happens to a job, as it happens, until its end; from its beginning when it began earlier."""
+    follower = LogFollower.of_transform(door.logs, name)
+    told = ""
+    while True:
+        description = describe(door, name)
+        status = str(description["TransformJobStatus"])
+        ended = status in TRANSFORM_ENDED
+        if status != told and not ended:
+            yield Moved(status, "")
+            told = status
+        for line in follower.lines() if follow else ():
+            yield Logged(line)
+        if ended:
+            yield Moved(status, "")
+            yield Ended(description)
+            return
+        sleep(door.interval)
+
+
+def conclude(description: Description) -> Description:
+    """The description of a completed job; raises JobFailed or JobStopped for any other."""
+    name, status = description["TransformJobName"], description["TransformJobStatus"]
+    if status == "Failed":
+        reason = with_remedy(description.get("FailureReason", "No reason was given."))
+        raise JobFailed(f"Transform job {name} failed. {reason}")
+    if status == "Stopped":
+        raise JobStopped(f"Transform job {name} was stopped; {_go_on(description)}")
+    return description
+
+
+def _go_on(description: Description) -> str:
+    output = description["TransformOutput"]["S3OutputPath"]
+    return f"its answers so far stay at {output}, and transform with --output {output} --resume goes on from them."
+
+
+def stop(door: Door, name: str) -> str:
+    """Ask the job to stop; the status it has now."""
+    status = str(describe(door, name)["TransformJobStatus"])
+    if status in TRANSFORM_ENDED:
+        return status
+    try:
+        door.sagemaker.stop_transform_job(TransformJobName=name)
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ValidationException":
+            raise  # it ended a moment ago, which is as good
+    return str(describe(door, name)["TransformJobStatus"])
+
+
+def delete(door: Door, name: str) -> list[str]:
+    """Delete an ended job and the model that was made for it; what is gone. Its answers stay.
+
+    AWS keeps the record of the job itself for good, which costs nothing; it is forgotten here.
+    """
+    model = describe(door, name)["ModelName"]
+    door.sagemaker.delete_transform_job(TransformJobName=name)
+    gone = [f"transform job {name}"]
+    if model != name:
+        return gone
+    try:
+        door.sagemaker.delete_model(ModelName=model)
+    except ClientError as exc:
+        if not is_missing(exc):
+            raise
+        return gone
+    return [*gone, f"model {model}"]
+
+
+def seconds(description: Description) -> float:
+    """How long its machines have worked for it, as far as that is known."""
+    if "TransformStartTime" not in description or "TransformEndTime" not in description:
+        return 0.0
+    return float((description["TransformEndTime"] - description["TransformStartTime"]).total_seconds())

@@ -1,0 +1,199 @@
+"""What a batch transform job goes through in an account, and what the command line makes of it: words and status."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher import requests
+from launcher.aws.ledger import Ledger
+from launcher.cli.failures import translated
+from launcher.cli.transforming import run_transform
+from launcher.config.run import RunConfig
+from launcher.config.transform import Transform
+from launcher.opening import DoorWords
+from launcher.verbs import clearing, listing, transforms
+from tests.launcher.stubbed import Account, all_asked
+from tests.launcher.test_aws import BATCH_ARN, NOW
+from tests.launcher.test_transform_request import WORDS
+
+TOKENS = itertools.count()
+MODEL_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model/batch"
+BATCH = Transform(**{**WORDS, "name": "batch", "model_name": "batch"})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path)
+
+
+@pytest.fixture
+def account(ledger: Ledger) -> Iterator[Account]:
+    yield from all_asked(Account(ledger))
+
+
+def run(account: Account, state: Path, *, score: bool = False) -> tuple[int, str]:
+    """Run the job to its end, as the command line does: its exit status, and what it says of a fault."""
+    where = DoorWords(state=state)
+    config = RunConfig(door="aws", transform=BATCH)
+    try:
+        run_transform(replace(account.door, interval=0.0), config, where, wait=True, as_json=False, score=score)
+    except Exception as exc:
+        fault = translated(exc)
+        if fault is None:
+            raise
+        return fault.status, str(fault)
+    return 0, ""
+
+
+def begun(account: Account) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN}, requests.create_transform_model(BATCH))
+    account.sagemaker.add_response("create_transform_job", {"TransformJobArn": BATCH_ARN},
+                                   requests.create_transform_job(BATCH))  # fmt: skip
+
+
+def described(status: str, **more: Any) -> dict[str, Any]:
+    asked = requests.create_transform_job(BATCH)
+    kept = {key: value for key, value in asked.items() if key != "Tags"}
+    return {**kept, "TransformJobArn": BATCH_ARN, "TransformJobStatus": status, "CreationTime": NOW, **more}
+
+
+def look(account: Account, status: str, *lines: str, **more: Any) -> None:
+    """One look at the job, and at its log."""
+    account.sagemaker.add_response("describe_transform_job", described(status, **more))
+    token = {"nextForwardToken": f"f/{next(TOKENS)}"}
+    events = [{"timestamp": 1, "message": line, "ingestionTime": 1} for line in lines]
+    streams = {"logStreams": [{"logStreamName": "batch/i-1-2/data-log"}]}
+    asked = {"logGroupName": "/aws/sagemaker/TransformJobs", "logStreamNamePrefix": "batch/"}
+    account.logs.add_response("describe_log_streams", streams, asked)
+    account.logs.add_response("get_log_events", {"events": events, **token})
+    account.logs.add_response("get_log_events", {"events": [], **token})
+
+
+def objects(account: Account, bucket: str, prefix: str, *keys: str) -> None:
+    found = [{"Key": prefix + key, "Size": 9} for key in keys]
+    account.s3.add_response("list_objects_v2", {"Contents": found, "IsTruncated": False},
+                            {"Bucket": bucket, "Prefix": prefix})  # fmt: skip
+
+
+def ended(account: Account, *answered: str) -> None:
+    objects(account, "b", "pictures/", "ant/1.jpg", "bee/1.jpg")
+    objects(account, "b", "answers/", *answered)
+
+
+TIMES = {"TransformStartTime": NOW, "TransformEndTime": NOW + timedelta(minutes=6)}
+
+
+def test_a_job_that_completes_tells_how_many_how_long_where_and_what_it_cost(
+    account: Account, ledger: Ledger, tmp_path: Path, capsys: Any
+) -> None:
+    begun(account)
+    look(account, "InProgress")
+    look(account, "InProgress", "listening on port 8080")
+    look(account, "Completed", **TIMES)
+    ended(account, "ant/1.jpg.out", "bee/1.jpg.out")
+    assert run(account, tmp_path) == (0, "")
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "job       batch Completed", "pictures  2 of 2", "took      360.0 s, 0.0 a second", "answers   s3://b/answers",
+    ]  # fmt: skip
+    assert "Ran for 6 min 0 s on 1 × ml.m5.large, about $0.01" in said.err
+    assert said.err.index("InProgress") < said.err.index("listening") < said.err.index("Completed")
+    assert [(each.kind, each.name, each.transform) for each in ledger.there()] == [
+        ("model", "batch", "batch"), ("transform job", "batch", ""),
+    ]  # fmt: skip
+    assert (tmp_path / "configs" / "transform-jobs" / "batch.json").is_file()
+
+
+def test_a_job_fails_with_5_its_reason_its_log_and_what_it_answered(
+    account: Account, tmp_path: Path, capsys: Any
+) -> None:
+    begun(account)
+    look(account, "InProgress", "b/pictures/bee/1.jpg: Bad HTTP status received from algorithm: 400")
+    look(account, "Failed", FailureReason="ClientError: See job logs for more information", **TIMES)
+    ended(account, "ant/1.jpg.out")
+    status, said = run(account, tmp_path)
+    assert status == 5 and said.startswith("Transform job batch failed. ClientError: See job logs")
+    printed = capsys.readouterr()
+    assert "bee/1.jpg: Bad HTTP status" in printed.err and "pictures  1 of 2" in printed.out
+
+
+def test_a_stopped_job_ends_with_6_and_says_how_to_go_on(account: Account, tmp_path: Path) -> None:
+    begun(account)
+    look(account, "Stopping")
+    look(account, "Stopped")
+    ended(account)
+    status, said = run(account, tmp_path)
+    assert status == 6 and "--output s3://b/answers --resume goes on" in said
+
+
+def test_throttled_looks_are_asked_again_and_a_known_reason_has_its_remedy(account: Account, tmp_path: Path) -> None:
+    begun(account)
+    account.sagemaker.add_client_error("describe_transform_job", "ThrottlingException", "Rate exceeded")
+    account.sagemaker.add_client_error("describe_transform_job", "ThrottlingException", "Rate exceeded")
+    reason = "CapacityError: Unable to provision requested ML compute capacity."
+    look(account, "Failed", FailureReason=reason)
+    ended(account)
+    status, said = run(account, tmp_path)
+    assert status == 5 and "try later, or choose another --instance-type" in said
+    assert account.waited[:2] == [1.0, 2.0]
+
+
+def test_a_refused_job_takes_its_model_back(account: Account, ledger: Ledger, tmp_path: Path) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN})
+    account.sagemaker.add_client_error("create_transform_job", "ResourceLimitExceeded", "The limit is 0 Instances")
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "batch"})
+    status, said = run(account, tmp_path)
+    assert status == 8 and "ask for a higher quota" in said
+    assert ledger.there() == []
+
+
+def test_the_answers_are_scored_by_the_models_own_classes(account: Account, tmp_path: Path, capsys: Any) -> None:
+    from io import BytesIO
+
+    from botocore.response import StreamingBody
+
+    from launcher.local.packing import pack
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"classes": ["ant", "bee"]}))
+    pack([folder], tmp_path / "model.tar.gz")
+    begun(account)
+    look(account, "Completed", **TIMES)
+    ended(account, "ant/1.jpg.out", "bee/1.jpg.out")
+    container = requests.create_transform_model(BATCH)
+    assert container is not None
+    made = {"ModelName": "batch", "ModelArn": MODEL_ARN, "CreationTime": NOW, "ExecutionRoleArn": BATCH.role}
+    account.sagemaker.add_response(
+        "describe_model", {**made, "PrimaryContainer": container["PrimaryContainer"]}, {"ModelName": "batch"}
+    )
+    best = {"label": "bee", "index": 1, "probability": 0.9}
+    payload = json.dumps({"predictions": [best]}).encode()
+    for data in ((tmp_path / "model.tar.gz").read_bytes(), payload, payload):
+        account.s3.add_response("get_object", {"Body": StreamingBody(BytesIO(data), len(data))})  # type: ignore[arg-type]
+    assert run(account, tmp_path / "state", score=True) == (0, "")
+    assert "right     1 of 2 (50.0%)" in capsys.readouterr().out
+
+
+def test_stop_and_delete_leave_nothing_recorded(account: Account, ledger: Ledger, tmp_path: Path) -> None:
+    begun(account)
+    transforms.start(account.door, BATCH)
+    account.sagemaker.add_response("describe_transform_job", described("InProgress"))
+    account.sagemaker.add_response("stop_transform_job", {}, {"TransformJobName": "batch"})
+    account.sagemaker.add_response("describe_transform_job", described("Stopping"))
+    assert transforms.stop(account.door, "batch") == "Stopping"
+    account.sagemaker.add_response("describe_transform_job", described("Stopped"))
+    plan = clearing.plan(listing.recorded(account.door, ledger.there()).rows)
+    assert [row["kind"] for row in plan.going] == ["transform job"], "its model goes with it"
+    account.sagemaker.add_response("describe_transform_job", described("Stopped"))
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "batch"})
+    ((_, outcome),) = clearing.clear(account.door, plan, ledger)
+    assert outcome.gone == "transform job batch, model batch" and ledger.there() == []
