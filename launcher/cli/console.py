@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from launcher.cli.hiding import without_secrets
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -81,8 +83,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def public(description: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer without boto3's metadata."""
-    return {key: value for key, value in description.items() if key != "ResponseMetadata"}
+    """An answer without boto3's metadata, and without the secrets in its environment."""
+    return dict(without_secrets({key: value for key, value in description.items() if key != "ResponseMetadata"}))
 
 
 def on_terminal() -> bool:

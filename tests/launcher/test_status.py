@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,3 +35,12 @@ def test_a_job_that_kept_none_shows_its_last_epoch(create: Create, ended: AtEnd,
     ended(create("job", "fail"))
     lines = status(state, "job")
     assert lines[lines.index("epoch    2") + 1 :][:2] == ["train:loss 0.5", "validation:loss 0.5"]
+
+
+def test_what_is_a_secret_by_its_name_or_its_form_is_hidden_in_json(create: Create, ended: AtEnd, state: Path) -> None:
+    given = {"API_TOKEN": "hush", "HTTPS_PROXY": "http://me:hush@proxy:3128", "TOKENIZERS": "2", "MODE": "fast"}
+    ended(create("job", environment=given))
+    done = CliRunner().invoke(root, ["status", "job", "--local", "--state", str(state), "--json"])
+    told = json.loads(done.stdout)["Environment"]
+    assert {name: told[name] for name in given} == {**given, "API_TOKEN": "***", "HTTPS_PROXY": "***"}
+    assert "hush" not in done.output

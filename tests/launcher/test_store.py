@@ -21,8 +21,10 @@ def mode(path: Path) -> int:
 def test_what_may_hold_secrets_is_its_owners_alone(
     create: Callable[..., str], ended: Callable[[str], dict[str, Any]], state: Path
 ) -> None:
-    ended(create("job", environment={"TOKEN": "hush"}))
+    ended(create("job", environment={"TOKEN": "hush-hush"}))
     job = state / "training-jobs" / "job"
+    files = [path for path in state.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()]
+    assert [path.relative_to(job).name for path in files] == ["request.json"]
     assert [mode(path) for path in (state, job.parent, job)] == [0o700] * 3
     assert {mode(path) for path in (*job.glob("*.json"), job / "supervisor.log")} == {0o600}
 

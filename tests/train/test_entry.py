@@ -23,11 +23,19 @@ from tests.train.places import QUICK, configure, place
 # Slow enough to be met in mid-epoch, and nothing is exported twice.
 STEADY = QUICK | {"epochs": "4", "batch-size": "4", "augment": "crop", "dropout": "0.2"}
 
+SECRETS = {"API_TOKEN": "hush-hush-token", "AWS_SECRET_ACCESS_KEY": "hush-hush-key"}
+
 
 @pytest.fixture
 def base(tmp_path: Path, pictures: Path) -> Path:
     place(tmp_path / "ml", QUICK | {"epochs": "1"}, **{split.name: split for split in pictures.iterdir()})
     return tmp_path / "ml"
+
+
+def telling(base: Path, log: str) -> list[str]:
+    """Where a secret of the environment is told: in the log, or in a file of the job's."""
+    files = [str(path) for path in base.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()]
+    return [*files, *(["the log"] if "hush-hush" in log else [])]
 
 
 def failure(base: Path) -> str:
@@ -37,9 +45,10 @@ def failure(base: Path) -> str:
 def test_a_job_under_the_toolkit_succeeds_and_says_what_it_was_given(base: Path) -> None:
     (base / "output").mkdir()
     (base / "output" / "failure").write_text("of an earlier start")
-    status, log = places.train(base)
+    status, log = places.train(base, **SECRETS)
     assert status == 0, log
     assert (base / "output" / "success").exists()
+    assert not telling(base, log), "what the environment holds is nobody's to read"
     assert not (base / "output" / "failure").exists()
     assert "hyperparameters: model='shufflenet_v2_x0_5' weights='none'" in log
     assert json.loads((base / "output" / "data" / "config.json").read_text())["batch-size"] == "16"
@@ -61,8 +70,8 @@ def test_a_fault_a_person_can_mend_is_one_paragraph_and_status_1(base: Path) -> 
 
 def test_a_traceback_is_shown_to_those_who_ask_for_it(base: Path) -> None:
     configure(base, "hyperparameters", {"lr": "much"})
-    _, log = places.train(base, SAGEMAKER_CONTAINER_LOG_LEVEL="10")
-    assert "Traceback" in log
+    _, log = places.train(base, SAGEMAKER_CONTAINER_LOG_LEVEL="10", **SECRETS)
+    assert "Traceback" in log and not telling(base, log)
     assert "Hyperparameter 'lr' cannot be 'much': a number is expected (allowed: > 0)." in failure(base)
 
 
@@ -208,9 +217,9 @@ def test_a_users_own_script_is_run_by_the_toolkit(base: Path, tmp_path: Path) ->
     )
     own = {"sagemaker_program": '"mine.py"', "sagemaker_submit_directory": f'"{code}"', "any": '"thing"'}
     configure(base, "hyperparameters", own)
-    status, log = places.train(base)
+    status, log = places.train(base, **SECRETS)
     assert status == 0, log
-    assert "mine ['--any', 'thing']" in log
+    assert "mine ['--any', 'thing']" in log and not telling(base, log)
     assert (base / "model" / "mine.txt").exists()
 
 
