@@ -17,8 +17,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher.aws.objects import split
+from launcher.aws.session import open_session, retries
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
 from launcher.local import objects, store
+from launcher.opening import DoorWords
 
 WORKERS = 16
 # Larger files go in parts of this size.
@@ -189,3 +191,19 @@ def digest(path: Path, size: int) -> str:
 
 def _md5(data: bytes = b"") -> Any:
     return hashlib.md5(data, usedforsecurity=False)
+
+
+def open_push(
+    where: DoorWords,
+    folder: Path,
+    uri: str,
+    *,
+    workers: int = WORKERS,
+    wanted: Callable[[Path], bool] = lambda _path: True,
+) -> Push:
+    """A push of a folder's wanted files in the account that ``where`` means. Raises AwsError; calls nothing."""
+    from botocore.config import Config
+
+    session = open_session(where.region, where.profile)
+    client = session.client("s3", config=retries().merge(Config(max_pool_connections=workers)))
+    return Push(client, folder, uri, where.state, workers=workers, wanted=wanted)

@@ -7,15 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from launcher.cli.options import Verb
 from launcher.opening import STATE_VARIABLE, DoorWords
-
-if TYPE_CHECKING:
-    from launcher.aws.pushing import Push
 
 _MB = 1_000_000
 # Off a terminal, a line so often at most.
@@ -46,6 +42,7 @@ def push(
     profile: str | None,
 ) -> None:
     """Upload the folder SOURCE to s3://BUCKET/PREFIX: in parallel, and only what is not there already."""
+    from launcher.aws.pushing import open_push
     from launcher.cli.console import say, suggest
     from launcher.errors import INTERRUPTED
 
@@ -68,25 +65,6 @@ def push(
         raise click.exceptions.Exit(INTERRUPTED) from None
     click.echo(work.uri)
     suggest(f"launch.py train --data {shlex.quote(work.uri)} …")
-
-
-def open_push(
-    where: DoorWords,
-    source: Path,
-    destination: str,
-    *,
-    workers: int = _WORKERS,
-    wanted: Callable[[Path], bool] = lambda _path: True,
-) -> Push:
-    """A push of a folder's wanted files in the account that ``where`` means."""
-    from botocore.config import Config
-
-    from launcher.aws.pushing import Push
-    from launcher.aws.session import open_session, retries
-
-    session = open_session(where.region, where.profile)
-    client = session.client("s3", config=retries().merge(Config(max_pool_connections=workers)))
-    return Push(client, source, destination, where.state, workers=workers, wanted=wanted)
 
 
 @contextmanager

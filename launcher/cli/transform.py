@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from launcher.cli.aws_options import idle, shield_words, transform_aws_options
 from launcher.cli.options import Verb, Word, door_options, image_option, json_option, pairs, remark, role_option
 from launcher.opening import DoorWords
-
-if TYPE_CHECKING:
-    from launcher.config import RunConfig, Transform
-    from launcher.doors import Door
-    from launcher.verbs.selection import Selection
-
-# Of files that are left out, so many are named.
-_NAMED = 3
 
 
 @click.command(cls=Verb)
@@ -80,13 +70,17 @@ def command(
       launch.py transform JOB photos-prepared/test --output s3://BUCKET/answers --instance-type ml.m5.xlarge
       launch.py transform JOB s3://BUCKET/photos --output s3://BUCKET/answers --resume
     """
+    from pathlib import Path
+
     from launcher.cli.console import print_json, say
+    from launcher.cli.push import bar
     from launcher.cli.transforming import run_transform
     from launcher.config import load_preset, transform_config
     from launcher.config.presets import Preset
     from launcher.config.transform_words import TransformWords, is_folder
     from launcher.requests import create_transform_job, create_transform_model
-    from launcher.verbs import models, selection
+    from launcher.verbs import models
+    from launcher.verbs.selection import settled
 
     where = where.at(model)
     managed = shield_words(words)
@@ -96,22 +90,11 @@ def command(
     given = TransformWords(input=pictures, model_data=found.model_data, model_name=found.model_name, managed=managed,
                            **words)  # fmt: skip
     config = transform_config(given, load_preset(preset) if preset else Preset(), where.place(), stem=found.stem)
-    transform = _of(config)
-    folder = is_folder(given)
+    assert config.transform is not None
+    folder = Path(pictures) if is_folder(given) else None
     # An account is not asked on a dry run.
     door = where.open(starts=not dry_run, say=say) if where.local or not dry_run else None
-    objects = _objects(door, transform, pictures, folder=folder)
-    chosen = selection.Selection(())
-    if objects is not None:
-        answers = [key for key, _size in door.listing(f"{transform.output}/")] if door and resume else []
-        chosen = selection.select(objects, answers)
-        _tell(chosen)
-        selection.check(chosen, transform)
-    if folder and not where.local:
-        # What was left out here is not uploaded; what else lies there is left out there.
-        others = () if dry_run else _pushed(where, transform, pictures, chosen, key=managed.get("kms_key"))
-        chosen = replace(chosen, others=others, empty=(), answered=())
-    transform = selection.listed(transform, chosen, door.write if door and not dry_run else None)
+    transform = settled(where, door, config.transform, folder, resume=resume, dry_run=dry_run, say=say, bar=bar)
     if dry_run:
         made = create_transform_model(transform)
         shown = {"create_model": made} if made else {}
@@ -123,52 +106,4 @@ def command(
 
         say(cost.of_transform(transform, region=door.region))
     run_transform(door, config.model_copy(update={"transform": transform}), where, wait=not no_wait, as_json=as_json,
-                  score=folder if score is None else score)  # fmt: skip
-
-
-def _of(config: RunConfig) -> Transform:
-    assert config.transform is not None
-    return config.transform
-
-
-def _objects(door: Door | None, transform: Transform, pictures: str, *, folder: bool) -> list[tuple[str, int]] | None:
-    """Keys and bytes of all that lies in the input; None where nobody may be asked."""
-    from pathlib import Path
-
-    from launcher.local import objects
-    from launcher.local.uris import to_uri
-
-    if folder:
-        return list(objects.listing(to_uri(Path(pictures))))
-    return list(door.listing(transform.input)) if door else None
-
-
-def _tell(chosen: Selection) -> None:
-    """What is left out, and why."""
-    from launcher.cli.console import say
-
-    for keys, why in ((chosen.others, "no pictures by their names"), (chosen.empty, "empty"),
-                      (chosen.answered, "answered already")):  # fmt: skip
-        if keys:
-            more = ", …" if len(keys) > _NAMED else ""
-            say(f"Left out, {why}: {len(keys)} files ({', '.join(keys[:_NAMED])}{more}).")
-
-
-def _pushed(
-    where: DoorWords, transform: Transform, pictures: str, chosen: Selection, *, key: str | None
-) -> tuple[str, ...]:
-    """Upload what is chosen; what else lies at its place there."""
-    from pathlib import Path
-
-    from launcher.cli.console import say
-    from launcher.cli.push import bar, open_push
-
-    folder = Path(pictures)
-    wanted = {folder / each for each in chosen.keys}
-    work = open_push(where, folder, transform.input, wanted=lambda path: path in wanted)
-    plan = work.plan()
-    say(f"{len(plan.send)} pictures to send to {shlex.quote(work.uri)}, {plan.size / 1e6:.1f} MB; {len(plan.same)} are "
-        "there already.")  # fmt: skip
-    with bar(plan.size) as sent:
-        work.send(plan, key=key, sent=sent)
-    return tuple(plan.others)
+                  score=folder is not None if score is None else score)  # fmt: skip

@@ -36,7 +36,7 @@ from launcher.local.settings import Settings
 from launcher.local.supervisor import sentence
 from launcher.local.uris import to_path
 
-SERVER_LOG, DATA_LOG = "server.log", "data-log.log"
+SERVER_LOG, DATA_LOG = "server.log", "server-data-log.log"
 _STAGE = "transform"
 _PROGRESS_SECONDS = 1.0
 # Of objects that failed, so many are named in the reason; the data log names all.

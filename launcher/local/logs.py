@@ -1,7 +1,7 @@
 """boto3's CloudWatch Logs client for the logs of this machine's jobs and endpoints.
 
 Groups are AWS's: /aws/sagemaker/TrainingJobs with streams JOB/algo-1, /aws/sagemaker/TransformJobs with JOB/server and
-JOB/data-log, and /aws/sagemaker/Endpoints/NAME with the variant's name. A token is a byte offset.
+JOB/server-data-log, and /aws/sagemaker/Endpoints/NAME with the variant's name. A token is a byte offset.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LocalLogs:
         if group in _OF_JOBS:
             job = prefix.partition("/")[0]
             folders = [(job, self.store.folder(_OF_JOBS[group], job) / "logs")] if job else []
-            names = [f"{job}/{log.stem}" for job, folder in folders for log in sorted(folder.glob("*.log"))]
+            names = sorted(f"{job}/{log.stem}" for job, folder in folders for log in folder.glob("*.log"))
         else:
             names = [log.stem for log in sorted(self._endpoint_folder(group).glob("*.log"))]
         return response({"logStreams": [{"logStreamName": name} for name in names if name.startswith(prefix)]})

@@ -4,7 +4,7 @@
                                   logs/algo-1.log  ml/algo-1/…  supervisor.log  stop
     .sagemaker/tuning-jobs/NAME/{request,record,settings,supervisor,search,known,trials}.json  supervisor.log  stop
     .sagemaker/endpoints/NAME/…   the same, with logs/AllTraffic.log and ml/model/
-    .sagemaker/transform-jobs/NAME/…  the same, with logs/server.log and logs/data-log.log
+    .sagemaker/transform-jobs/NAME/…  the same, with logs/server.log and logs/server-data-log.log
     .sagemaker/models/NAME/request.json
     .sagemaker/endpoint-configs/NAME/request.json
 

@@ -1,12 +1,13 @@
 """The verbs from Python: functions whose results show themselves in a notebook.
 
-    from launcher.notebook import delete, deploy, here, predict, prepare, report, train
+    from launcher.notebook import delete, deploy, here, predict, prepare, report, train, transform
 
     data = prepare("photos", "photos-prepared")
     job = train(data, model="mobilenet_v2", epochs=5, where=here())       # in_aws(region="eu-west-1") for AWS
     endpoint = deploy(job)
     endpoint.predict("some.jpg")
     predict(endpoint, data.folder / "test")
+    transform(job, data.folder / "test")
     report(job)
     delete(endpoint, job)
 
@@ -14,12 +15,14 @@ Words are the command line's: each option is a keyword, each hyperparameter too.
 launcher.errors.LauncherError.
 """
 
+from launcher.notebook.batches import Batch, transform
 from launcher.notebook.jobs import Job, Search
 from launcher.notebook.shown import Answers, Data, Deleted, Page
 from launcher.notebook.verbs import Endpoint, delete, deploy, here, in_aws, predict, prepare, report, train, tune
 
 __all__ = [
     "Answers",
+    "Batch",
     "Data",
     "Deleted",
     "Endpoint",
@@ -34,5 +37,6 @@ __all__ = [
     "prepare",
     "report",
     "train",
+    "transform",
     "tune",
 ]

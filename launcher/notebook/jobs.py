@@ -68,7 +68,7 @@ class Job:
     def follow(self) -> Job:
         """Print what it does until it has ended. Raises JobFailed or JobStopped."""
         try:
-            training.conclude(_followed(training.watch(self.door, self.name)))
+            training.conclude(followed(training.watch(self.door, self.name)))
         except KeyboardInterrupt:
             print(f"Training job {self.name} goes on; Job({self.name!r}).follow() comes back to it.")
             raise
@@ -166,8 +166,8 @@ class Search:
         return self.description["HyperParameterTuningJobStatus"] in TUNING_ENDED
 
 
-def _followed(events: Iterable[Event]) -> Any:
-    """Print states and epochs; the description at the end."""
+def followed(events: Iterable[Event]) -> Any:
+    """Print states and epochs as they come; the description at the end."""
     for event in events:
         if isinstance(event, Moved):
             print(f"{event.status}: {event.message}" if event.message else event.status)

@@ -16,13 +16,14 @@ from launcher.doors import Door
 from launcher.errors import ConfigError, LauncherError
 from launcher.kept import forget_config, save_config, watching
 from launcher.notebook import html
+from launcher.notebook.batches import Batch
 from launcher.notebook.jobs import Job, Search
 from launcher.notebook.shown import Answers, Data, Deleted, Page
 from launcher.notebook.words import train_words, tune_words
 from launcher.opening import STATE, STATE_VARIABLE, DoorWords
 from launcher.predictor import Predictor
 from launcher.sagemaker import TRAINING_ENDED
-from launcher.verbs import cost, endpoints, prediction, settling, training, tuning
+from launcher.verbs import cost, endpoints, prediction, settling, training, transforms, tuning
 from launcher.verbs import report as reports
 from launcher.verbs.scoring import scored
 
@@ -188,8 +189,8 @@ def report(of: Job | Search, output: Place | None = None) -> Page:
     return Page(reports.save(of.door, of.name, Path(output or f"{of.name}-report.html")))
 
 
-def delete(*things: Endpoint | Job | Search) -> Deleted:
-    """Delete endpoints with what was made for them, ended jobs, and searches with their trials; models stay.
+def delete(*things: Endpoint | Job | Search | Batch) -> Deleted:
+    """Delete endpoints with what was made for them, ended jobs, and searches with their trials; models, answers stay.
 
     Raises LauncherError for a job that still runs.
     """
@@ -209,6 +210,12 @@ def delete(*things: Endpoint | Job | Search) -> Deleted:
             forget_config("tuning-jobs", thing.name, state)
             gone.append(f"search {thing.name} and its {len(trials)} trials")
             kept.append(f"the trials' models under {output}")
+        elif isinstance(thing, Batch):
+            _require_ended(thing.name, thing.ended)
+            output = thing.description["TransformOutput"]["S3OutputPath"]
+            gone += transforms.delete(thing.door, thing.name)
+            forget_config("transform-jobs", thing.name, state)
+            kept.append(f"its answers at {output}")
         else:
             description = thing.description
             _require_ended(thing.name, description["TrainingJobStatus"] in TRAINING_ENDED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from launcher.config.instances import has_local_disks
 from launcher.config.transform import Transform
 from launcher.requests.model import create_model
 from launcher.requests.training import tags
@@ -43,7 +44,7 @@ def create_transform_job(transform: Transform) -> dict[str, Any]:
         "TransformResources": {
             "InstanceType": transform.instance_type,
             "InstanceCount": transform.instance_count,
-            **({"VolumeKmsKeyId": key} if key else {}),
+            **({"VolumeKmsKeyId": key} if key and not has_local_disks(transform.instance_type) else {}),
         },
         "Tags": tags(transform.managed),
     }

@@ -1,19 +1,33 @@
-"""Which objects a batch transform job is to take: the pictures under a prefix, and of these what has no answer yet."""
+"""Which objects a batch transform job is to take: the pictures under a prefix, and of these what has no answer yet.
+
+A folder of this machine is uploaded first where the job runs in AWS.
+"""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from launcher.config.instances import key_remark
 from launcher.config.transform import Transform
+from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound
+from launcher.local import objects
+from launcher.local.uris import to_uri
+from launcher.opening import DoorWords
 from launcher.verbs.prediction import is_picture
 
 SUFFIX = ".out"
+_NAMED = 3
+
+Say = Callable[[str], None]
 Write = Callable[[str, Path], None]
+# Told of how many bytes are to be sent, and then of those that are.
+Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 _MB = 1024 * 1024
 
 
@@ -82,3 +96,58 @@ def listed(transform: Transform, selection: Selection, write: Write | None) -> T
             file.flush()
             write(place, Path(file.name))
     return transform.model_copy(update={"input": place, "listed": True})
+
+
+def settled(
+    where: DoorWords,
+    door: Door | None,
+    transform: Transform,
+    folder: Path | None,
+    *,
+    resume: bool = False,
+    dry_run: bool = False,
+    say: Say,
+    bar: Bar = lambda _total: nullcontext(lambda _count: None),
+) -> Transform:
+    """The job with all settled that it takes: what is left out is said, and a ``folder`` for AWS is uploaded.
+
+    On a dry run nothing is written, and AWS is not asked, which needs no ``door``. Raises NotFound and ConfigError.
+    """
+    if not where.local and (remark := key_remark(transform.managed.kms_key, transform.instance_type)):
+        say(remark)
+    if folder is None and door is None:
+        return transform
+    there = objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ()
+    answers = [key for key, _size in door.listing(f"{transform.output}/")] if door and resume else []
+    chosen = select(there, answers)
+    _tell(chosen, say)
+    check(chosen, transform)
+    if folder and not where.local:
+        # What is left out here is not uploaded; what else lies there is left out there.
+        others = () if dry_run else _pushed(where, transform, folder, chosen.keys, say=say, bar=bar)
+        chosen = replace(chosen, others=others, empty=(), answered=())
+    return listed(transform, chosen, door.write if door and not dry_run else None)
+
+
+def _tell(chosen: Selection, say: Say) -> None:
+    for keys, why in ((chosen.others, "no pictures by their names"), (chosen.empty, "empty"),
+                      (chosen.answered, "answered already")):  # fmt: skip
+        if keys:
+            more = ", …" if len(keys) > _NAMED else ""
+            say(f"Left out, {why}: {len(keys)} ({', '.join(keys[:_NAMED])}{more}).")
+
+
+def _pushed(
+    where: DoorWords, transform: Transform, folder: Path, keys: Collection[str], *, say: Say, bar: Bar
+) -> tuple[str, ...]:
+    """Upload the keys of the folder; those of what else lies at its place there."""
+    from launcher.aws.pushing import open_push
+
+    wanted = {folder / key for key in keys}
+    work = open_push(where, folder, transform.input, wanted=lambda path: path in wanted)
+    plan = work.plan()
+    size = f"{plan.size / _MB:.1f} MB"
+    say(f"{len(plan.send)} pictures to send to {work.uri}, {size}; {len(plan.same)} are there already.")
+    with bar(plan.size) as sent:
+        work.send(plan, key=transform.managed.kms_key, sent=sent)
+    return tuple(plan.others)

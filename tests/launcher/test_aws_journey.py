@@ -87,6 +87,42 @@ def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_pa
     assert statuses(launch) == [("training job", "dogs", "Completed")]
 
 
+def test_a_folder_is_pushed_and_asked_about_without_an_endpoint(launch: Launch, tmp_path: Path) -> None:
+    for name in ("pug/1.jpg", "pug/2.jpg", "husky/1.jpg"):
+        (tmp_path / "test" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "test" / name).write_bytes(b"a dog")
+    (tmp_path / "test" / "labels.csv").write_text("no picture")
+    words = ("transform", "s3://pictures/model.tar.gz", str(tmp_path / "test"), "--output", "s3://pictures/answers",
+             "--instance-type", "ml.m5.xlarge", *WORDS)  # fmt: skip
+    client, s3 = boto3.client("sagemaker", region_name=REGION), boto3.client("s3", region_name=REGION)
+
+    dry = json.loads(launch(*words, "--name", "dogs", "--dry-run").stdout)["create_transform_job"]
+    said = good(launch(*words, "--name", "dogs", "--kms-key", "k", "--tag", "team=hands"))
+    assert "Cost: $0.23 an hour until the last picture is answered" in said
+    assert "3 pictures to send to s3://pictures/transform-input/test/" in said and "pictures  0 of 3" in said
+    job = client.describe_transform_job(TransformJobName="dogs")
+    assert job["TransformInput"] == dry["TransformInput"]
+    assert job["TransformInput"]["DataSource"]["S3DataSource"] == {
+        "S3DataType": "S3Prefix", "S3Uri": "s3://pictures/transform-input/test/"
+    }  # fmt: skip
+    assert job["TransformOutput"]["KmsKeyId"] == job["TransformResources"]["VolumeKmsKeyId"] == "k"
+    assert statuses(launch) == [("transform job", "dogs", "Completed")]
+
+    # What has its answer, and what lies there and is not of the folder, is left out by a manifest.
+    s3.put_object(Bucket="pictures", Key="answers/pug/1.jpg.out", Body=b"{}")
+    s3.put_object(Bucket="pictures", Key="transform-input/test/old.jpg", Body=b"x")
+    said = good(launch(*words, "--name", "rest", "--resume"))
+    assert "Left out, answered already: 1 (pug/1.jpg)." in said and "2 are there already" in said
+    manifest = json.loads(s3.get_object(Bucket="pictures", Key="answers/rest.manifest")["Body"].read())
+    assert manifest == [{"prefix": "s3://pictures/transform-input/test/"}, "husky/1.jpg", "pug/2.jpg"]
+    source = client.describe_transform_job(TransformJobName="rest")["TransformInput"]["DataSource"]["S3DataSource"]
+    assert source == {"S3DataType": "ManifestFile", "S3Uri": "s3://pictures/answers/rest.manifest"}
+
+    assert "deleted transform job rest, model rest" in good(launch("delete", "rest", "--yes"))
+    assert "deleted transform job dogs, model dogs" in good(launch("delete", "--all", "--aws", "--yes"))
+    assert statuses(launch) == [] and not client.list_models()["Models"]
+
+
 def test_an_updated_script_is_put_beside_the_jobs_model_and_served(launch: Launch, tmp_path: Path) -> None:
     s3 = boto3.client("s3", region_name=REGION)
     s3.put_object(Bucket="pictures", Key="dogs/1.jpg", Body=b"x")

@@ -110,14 +110,18 @@ def test_a_system_goes_from_data_to_a_deleted_endpoint(
     endpoint = notebook.deploy(job, name="cage")
     assert ["status", "InService"] in Reader(endpoint._repr_html_()).rows
     assert Endpoint("cage", machine).description["EndpointStatus"] == "InService"
+    batch = notebook.transform(job, data.folder / "test", concurrent=2)
+    assert (batch.result.answered, batch.result.pictures) == (4, 4) and len(batch.answers) == 4
+    assert ["pictures", "4 of 4"] in Reader(batch._repr_html_()).rows
     page = notebook.report(search, tmp_path / "page.html")
     assert page.path.is_file() and "sandbox" in page._repr_html_()
 
-    deleted = notebook.delete(endpoint, search, job)
+    deleted = notebook.delete(endpoint, search, batch, job)
     assert {"endpoint cage", "search hunt and its 3 trials", "training job caught"} <= set(deleted.gone)
+    assert {f"transform job {batch.name}", f"model {batch.name}"} <= set(deleted.gone)
     assert any("models under" in each for each in deleted.kept)
     assert ["endpoint cage"] in Reader(deleted._repr_html_()).rows
-    for gone in (endpoint, search, job):
+    for gone in (endpoint, search, batch, job):
         with pytest.raises(NotFound):
             _ = gone.description
     assert not list((machine.state / "configs").rglob("*.json"))

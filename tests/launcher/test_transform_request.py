@@ -31,6 +31,7 @@ INTENTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "tags": {"managed": {"tags": {"preset": "fingers", "team": "hands"}}},
     "key": {"managed": {"kms_key": KEY}},
+    "key on disks of its own": {"managed": {"kms_key": KEY}, "instance_type": "ml.g5.xlarge"},
     "isolated in a VPC": {"managed": NETWORK},
     "sizes": {"instance_count": 3, "concurrent": 10, "payload": 6, "strategy": "SingleRecord"},
     "client": {"timeout": 60, "retries": 1},
@@ -51,11 +52,12 @@ def theirs(transform: Transform, catcher: sdk.Catcher) -> dict[str, dict[str, An
 
     managed, session = transform.managed, sdk.session(catcher)
     key, tags = managed.kms_key, requests.create_transform_job(transform)["Tags"]
+    on_disk = None if transform.instance_type.startswith("ml.g5.") else key
     machines: dict[str, Any] = {
         "instance_count": transform.instance_count, "instance_type": transform.instance_type,
         "strategy": transform.strategy, "output_path": transform.output, "accept": transform.accept,
         "max_concurrent_transforms": transform.concurrent, "max_payload": transform.payload, "tags": tags,
-        "env": dict(transform.environment) or None, "output_kms_key": key, "volume_kms_key": key,
+        "env": dict(transform.environment) or None, "output_kms_key": key, "volume_kms_key": on_disk,
     }  # fmt: skip
     if transform.model_data:
         network: Any = {"Subnets": list(managed.subnets), "SecurityGroupIds": list(managed.security_groups)}

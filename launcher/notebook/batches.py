@@ -1,0 +1,113 @@
+"""Batch transform: a model asked about a folder at once, without an endpoint.
+
+Batch("birds-20260102-030405-678", here()) comes back to what was started elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from launcher.config import load_preset, transform_config
+from launcher.config.presets import Preset
+from launcher.config.transform_words import TransformWords, is_folder
+from launcher.doors import Door
+from launcher.kept import save_config
+from launcher.notebook import html
+from launcher.notebook.jobs import Job, Search, followed
+from launcher.notebook.shown import Answers
+from launcher.opening import DoorWords
+from launcher.sagemaker import TRANSFORM_ENDED
+from launcher.verbs import answers, cost, models, transforms, tuning
+from launcher.verbs.selection import settled
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch transform job. What it tells is asked for each time."""
+
+    name: str
+    where: DoorWords = field(default_factory=DoorWords, repr=False)
+
+    @cached_property
+    def door(self) -> Door:
+        """The door it is behind."""
+        return self.where.open_for(self.name)
+
+    @property
+    def description(self) -> transforms.Description:
+        """DescribeTransformJob's answer. Raises NotFound."""
+        return transforms.describe(self.door, self.name)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is at its end."""
+        return self.description["TransformJobStatus"] in TRANSFORM_ENDED
+
+    @property
+    def result(self) -> answers.Transformed:
+        """How many pictures, how long, where their answers are, and how many were right where that is known."""
+        return answers.result(self.door, self.description, score=True)
+
+    @property
+    def answers(self) -> Answers:
+        """What was said of each picture, beside the truth where its folder or its name tells it."""
+        return Answers(self.name, list(answers.rows(self.door, self.description)))
+
+    def follow(self) -> Batch:
+        """Print what it does until it has ended. Raises JobFailed or JobStopped."""
+        try:
+            transforms.conclude(followed(transforms.watch(self.door, self.name)))
+        except KeyboardInterrupt:
+            print(f"Transform job {self.name} goes on; Batch({self.name!r}).follow() comes back to it.")
+            raise
+        return self
+
+    def _repr_html_(self) -> str:
+        described = self.description
+        if described["TransformJobStatus"] in TRANSFORM_ENDED:
+            found = dict(answers.result(self.door, described, score=True).rows())
+        else:
+            found = {"status": described["TransformJobStatus"]}
+        return html.facts(f"Transform job {self.name}", {**found, "why": described.get("FailureReason")})
+
+
+def transform(
+    model: Job | Search | str | Path,
+    pictures: str | Path,
+    *,
+    preset: str | None = None,
+    where: DoorWords | None = None,
+    resume: bool = False,
+    **words: Any,
+) -> Batch:
+    """Ask a job's model, a search's best, a model.tar.gz or one of SageMaker's about all pictures in a folder.
+
+    ``words`` are those of launcher.config.transform_words.TransformWords. Raises ConfigError, NotFound, JobFailed,
+    JobStopped.
+    """
+    where = where or (model.where if isinstance(model, Job | Search) else DoorWords())
+    found = _found(model, where)
+    given = TransformWords(
+        input=str(pictures), model_data=found.model_data, model_name=found.model_name, **words
+    )  # fmt: skip
+    config = transform_config(given, load_preset(preset) if preset else Preset(), where.place(), stem=found.stem)
+    assert config.transform is not None
+    door = where.open(starts=True, say=print)
+    folder = Path(pictures) if is_folder(given) else None
+    made = settled(where, door, config.transform, folder, resume=resume, say=print)
+    if not where.local:
+        print(cost.of_transform(made, region=door.region))
+    transforms.start(door, made)
+    save_config(config.model_copy(update={"transform": made}), where.state)
+    return Batch(made.name, where).follow()
+
+
+def _found(model: Job | Search | str | Path, where: DoorWords) -> models.Found:
+    if isinstance(model, Job):
+        return models.Found(model.name, model_data=model.model)
+    if isinstance(model, Search):
+        return models.Found(model.name, model_data=tuning.artifact(model.door, model.name))
+    return models.by_place(str(model)) or models.find(where.open_for(str(model)), str(model))

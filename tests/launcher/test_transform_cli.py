@@ -1,0 +1,95 @@
+"""`launch.py transform` and the verbs that know its jobs, as a person calls them, with a stand-in for the server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from launcher.cli.root import root
+from tests.launcher.conftest import COMMANDS
+
+Launch = Callable[..., Result]
+
+
+@pytest.fixture
+def launch(state: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
+    monkeypatch.setenv("BYOC_STATE", str(state))
+    monkeypatch.setenv("BYOC_SERVE_COMMAND", shlex.join(COMMANDS["serve"]))
+    return lambda *words: CliRunner().invoke(root, list(map(str, words)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: Path) -> Path:
+    (model / "manifest.json").write_text(json.dumps({"classes": ["ant", "bee"]}))
+    for label in ("ant", "bee", "bee/more"):
+        (tmp_path / "test" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "test" / label / "1.jpg").write_bytes(b"picture")
+    return tmp_path / "test"
+
+
+def test_a_folder_is_asked_about_and_scored_and_the_job_is_known_to_every_verb(
+    launch: Launch, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "labels.csv").write_text("no picture")
+    output = tmp_path / "answers"
+    done = launch("transform", "--local", "process", model, folder, "--name", "batch", "--output", output)
+    assert done.exit_code == 0, done.output
+    assert "Left out, no pictures by their names: 1 (labels.csv)." in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["job       batch Completed", "pictures  3 of 3"]
+    assert lines[3:] == ["right     1 of 2 (50.0%)", f"answers   file://{output}"]
+    assert json.loads((output / "bee/more/1.jpg.out").read_bytes())["predictions"][0]["label"] == "bee"
+
+    shown = launch("status", "batch").stdout
+    assert shown.startswith("transform job batch: Completed") and f"answers  file://{output}" in shown
+    assert [(row["kind"], row["status"]) for row in json.loads(launch("status", "--json").stdout)] == [
+        ("transform job", "Completed")
+    ]
+    assert "3 of 3 objects transformed" in launch("logs", "batch").stdout
+    assert "pictures  3 of 3" in launch("logs", "batch", "-f").stdout
+    assert launch("stop", "batch").stdout == "batch Completed\n"
+
+    # A second time there is nothing left to do; and then there is one picture more.
+    again = ("transform", "--local", "process", "batch", folder, "--name", "more", "--output", output, "--resume")
+    assert "All 3 pictures have their answers" in launch(*again).stderr
+    (folder / "ant" / "2.jpg").write_bytes(b"picture")
+    more = json.loads(launch(*again, "--json").stdout)
+    assert (more["ModelName"], more["Result"]["answered"], more["Result"]["known"]) == ("batch", 1, 1)
+
+    assert launch("delete", "more", "--yes").stdout == "deleted transform job more\n", "the model is another job's"
+    assert launch("delete", "--all", "--local", "--yes").stdout == "deleted transform job batch, model batch\n"
+    assert json.loads(launch("status", "--json").stdout) == [] and (output / "ant/2.jpg.out").is_file()
+
+
+def test_a_bad_picture_ends_with_5_and_what_was_answered(launch: Launch, model: Path, folder: Path) -> None:
+    (folder / "bee" / "1.jpg").write_bytes(b"bad")
+    done = launch("transform", "--local", "process", model, folder, "--name", "batch")
+    assert done.exit_code == 5 and "pictures  2 of 3" in done.stdout
+    assert "1 of 3 objects have no answer: bee/1.jpg (400: These bytes are no image)" in done.stderr
+    shown = launch("status", "batch").stdout
+    assert "reason   ClientError" in shown and "log      bee/1.jpg: ClientError: 400" in shown
+
+
+def test_a_dry_run_prints_both_requests_and_writes_nothing(
+    launch: Launch, model: Path, folder: Path, state: Path
+) -> None:
+    done = launch("transform", "--local", "process", model, folder, "--name", "batch", "--max-payload", 50, "--dry-run")
+    asked = json.loads(done.stdout)
+    assert asked["create_model"]["ModelName"] == asked["create_transform_job"]["ModelName"] == "batch"
+    assert (asked["create_transform_job"]["MaxConcurrentTransforms"], done.exit_code) == (2, 0)
+    assert not state.exists()
+
+
+def test_what_cannot_be_done_is_one_sentence(launch: Launch, model: Path, folder: Path, tmp_path: Path) -> None:
+    assert "There is no job, search or model 'nothing'" in launch("transform", "--local", "nothing", folder).stderr
+    (tmp_path / "empty").mkdir()
+    none = launch("transform", "--local", "process", model, tmp_path / "empty")
+    assert none.exit_code == 3 and "There is no picture at" in none.stderr
+    (folder / "large.jpg").write_bytes(b"x" * (2 << 20))
+    large = launch("transform", "--local", "process", model, folder, "--max-payload", 1)
+    assert large.exit_code == 2 and "large.jpg has 2.0 MB, and --max-payload is 1" in large.stderr
