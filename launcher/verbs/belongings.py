@@ -12,7 +12,7 @@ from launcher.config.run import model_name
 from launcher.config.words import name_stem
 from launcher.doors import Door
 from launcher.requests.endpoint import OWNER_TAG
-from launcher.verbs.training import is_missing
+from launcher.verbs.named import is_missing
 
 # AWS gives so many at once at most.
 _PAGE = 100

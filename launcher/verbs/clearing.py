@@ -16,7 +16,7 @@ from launcher.errors import LauncherError, NotFound
 from launcher.sagemaker import TRAINING_ENDED, TRANSFORM_ENDED, TUNING_ENDED
 from launcher.verbs import endpoints, transforms, tuning
 from launcher.verbs.listing import GONE, PARTS
-from launcher.verbs.training import is_missing
+from launcher.verbs.named import is_missing
 
 Row = dict[str, Any]
 

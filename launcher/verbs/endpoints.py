@@ -13,11 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from launcher import requests
 from launcher.config.run import Endpoint
 from launcher.doors import Door
-from launcher.errors import JobFailed, NotFound
-from launcher.verbs import belongings, scaling
+from launcher.errors import JobFailed
+from launcher.verbs import belongings, named, scaling
 from launcher.verbs.logs import LogFollower
+from launcher.verbs.named import is_missing
 from launcher.verbs.remedies import with_remedy
-from launcher.verbs.training import is_missing
 
 SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
@@ -81,12 +81,7 @@ def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
 
 def describe(door: Door, name: str) -> Description:
     """The endpoint's description. Raises NotFound."""
-    try:
-        return door.sagemaker.describe_endpoint(EndpointName=name)
-    except ClientError as exc:
-        if is_missing(exc):
-            raise NotFound(f"There is no endpoint '{name}'; `launch.py status` lists what there is.") from exc
-        raise
+    return named.describe(door.sagemaker.describe_endpoint, "endpoint", EndpointName=name)
 
 
 def watch(door: Door, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[str, str]]:
@@ -171,8 +166,4 @@ def _unless_missing(call: Callable[[], object]) -> bool:
 
 def exists(door: Door, name: str) -> bool:
     """Whether there is an endpoint of this name."""
-    try:
-        describe(door, name)
-    except NotFound:
-        return False
-    return True
+    return named.exists(partial(describe, door, name))

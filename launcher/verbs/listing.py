@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from launcher.aws.ledger import Resource
 from launcher.doors import Door
 from launcher.sagemaker import TRAINING_ENDED
-from launcher.verbs.training import is_missing
+from launcher.verbs.named import is_missing
 from launcher.verbs.tuning import search_of
 
 LIMIT = 100

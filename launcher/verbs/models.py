@@ -14,8 +14,8 @@ from launcher.doors import Door
 from launcher.errors import NotFound
 from launcher.sagemaker import model_uri
 from launcher.verbs import training, tuning
+from launcher.verbs.named import is_missing
 from launcher.verbs.outputs import members, readable
-from launcher.verbs.training import is_missing
 
 _PACKED = (".tar.gz", ".tgz")
 

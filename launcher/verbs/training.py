@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from botocore.exceptions import ClientError
+from functools import partial
 
 from launcher.config.run import Training
 from launcher.doors import Door
-from launcher.errors import JobFailed, JobStopped, NotFound
+from launcher.errors import JobFailed, JobStopped
 from launcher.requests import create_training_job
 from launcher.sagemaker import TRAINING_ENDED
+from launcher.verbs import named
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.remedies import with_remedy
 
-Description = dict[str, Any]
+Description = named.Description
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,7 @@ def start(door: Door, training: Training) -> str:
 
 def describe(door: Door, name: str) -> Description:
     """The job's description. Raises NotFound."""
-    try:
-        return door.sagemaker.describe_training_job(TrainingJobName=name)
-    except ClientError as exc:
-        if is_missing(exc):
-            raise NotFound(f"There is no training job '{name}'; `launch.py status` lists what there is.") from exc
-        raise
-
-
-def is_missing(error: ClientError) -> bool:
-    """Whether an error says that there is no such resource; AWS says so in a ValidationException."""
-    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
-    return code == "ResourceNotFound" or (
-        code == "ValidationException" and ("not found" in message or "could not find" in message)
-    )
+    return named.describe(door.sagemaker.describe_training_job, "training job", TrainingJobName=name)
 
 
 def watch(
@@ -119,15 +105,8 @@ def _go_on(description: Description) -> str:
 
 def stop(door: Door, name: str) -> str:
     """Ask the job to stop; the status it has now."""
-    status = str(describe(door, name)["TrainingJobStatus"])
-    if status in TRAINING_ENDED:
-        return status
-    try:
-        door.sagemaker.stop_training_job(TrainingJobName=name)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ValidationException":
-            raise  # it ended a moment ago, which is as good
-    return str(describe(door, name)["TrainingJobStatus"])
+    ask = partial(door.sagemaker.stop_training_job, TrainingJobName=name)
+    return named.stop(partial(describe, door, name), "TrainingJobStatus", TRAINING_ENDED, ask)
 
 
 def artifact(description: Description) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 from botocore.exceptions import ClientError
 
 from launcher.config.transform import Transform
 from launcher.doors import Door
-from launcher.errors import JobFailed, JobStopped, NotFound
+from launcher.errors import JobFailed, JobStopped
 from launcher.requests import create_transform_job, create_transform_model
 from launcher.sagemaker import TRANSFORM_ENDED
+from launcher.verbs import named
 from launcher.verbs.logs import LogFollower
+from launcher.verbs.named import is_missing
 from launcher.verbs.remedies import with_remedy
-from launcher.verbs.training import Ended, Event, Logged, Moved, is_missing
+from launcher.verbs.training import Ended, Event, Logged, Moved
 
-Description = dict[str, Any]
+Description = named.Description
 
 
 def start(door: Door, transform: Transform) -> str:
@@ -36,21 +38,12 @@ def start(door: Door, transform: Transform) -> str:
 
 def describe(door: Door, name: str) -> Description:
     """The job's description. Raises NotFound."""
-    try:
-        return door.sagemaker.describe_transform_job(TransformJobName=name)
-    except ClientError as exc:
-        if is_missing(exc):
-            raise NotFound(f"There is no transform job '{name}'; `launch.py status` lists what there is.") from exc
-        raise
+    return named.describe(door.sagemaker.describe_transform_job, "transform job", TransformJobName=name)
 
 
 def exists(door: Door, name: str) -> bool:
     """Whether there is a batch transform job of this name."""
-    try:
-        describe(door, name)
-    except NotFound:
-        return False
-    return True
+    return named.exists(partial(describe, door, name))
 
 
 def watch(
@@ -93,15 +86,8 @@ def _go_on(description: Description) -> str:
 
 def stop(door: Door, name: str) -> str:
     """Ask the job to stop; the status it has now."""
-    status = str(describe(door, name)["TransformJobStatus"])
-    if status in TRANSFORM_ENDED:
-        return status
-    try:
-        door.sagemaker.stop_transform_job(TransformJobName=name)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ValidationException":
-            raise  # it ended a moment ago, which is as good
-    return str(describe(door, name)["TransformJobStatus"])
+    ask = partial(door.sagemaker.stop_transform_job, TransformJobName=name)
+    return named.stop(partial(describe, door, name), "TransformJobStatus", TRANSFORM_ENDED, ask)
 
 
 def delete(door: Door, name: str) -> list[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -14,9 +15,10 @@ from launcher.doors import Door
 from launcher.errors import ConfigError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.requests import create_hyper_parameter_tuning_job
 from launcher.sagemaker import TRAINING_ENDED, TRIAL_NAME, TUNING_ENDED
-from launcher.verbs import training
+from launcher.verbs import named, training
+from launcher.verbs.named import is_missing
 from launcher.verbs.remedies import with_remedy
-from launcher.verbs.training import Description, is_missing
+from launcher.verbs.training import Description
 
 # A table that is read by people need not be drawn more often, and looking takes time from the trials.
 _INTERVAL = 1.0
@@ -74,27 +76,13 @@ def start(door: Door, tuning: Tuning) -> str:
 
 def describe(door: Door, name: str) -> Description:
     """The search's description. Raises NotFound."""
-    try:
-        return door.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-    except ClientError as exc:
-        # A name that no search can have (AWS takes 32 characters) is none of a search.
-        if is_missing(exc) or _is_no_name(exc):
-            raise NotFound(f"There is no search '{name}'; `launch.py status` lists what there is.") from exc
-        raise
+    call = door.sagemaker.describe_hyper_parameter_tuning_job
+    return named.describe(call, "search", HyperParameterTuningJobName=name)
 
 
 def exists(door: Door, name: str) -> bool:
     """Whether there is a search of this name."""
-    try:
-        describe(door, name)
-    except NotFound:
-        return False
-    return True
-
-
-def _is_no_name(error: ClientError) -> bool:
-    said = error.response["Error"]
-    return said["Code"] == "ValidationException" and "hyperParameterTuningJobName" in said["Message"]
+    return named.exists(partial(describe, door, name))
 
 
 def trials(door: Door, name: str) -> list[Description]:
@@ -240,15 +228,8 @@ def artifact(door: Door, name: str) -> str:
 
 def stop(door: Door, name: str) -> str:
     """Ask the search and its running trials to stop; the status it has now."""
-    status = str(describe(door, name)["HyperParameterTuningJobStatus"])
-    if status in TUNING_ENDED:
-        return status
-    try:
-        door.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ValidationException":
-            raise  # it ended a moment ago, which is as good
-    return str(describe(door, name)["HyperParameterTuningJobStatus"])
+    ask = partial(door.sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=name)
+    return named.stop(partial(describe, door, name), "HyperParameterTuningJobStatus", TUNING_ENDED, ask)
 
 
 def running(door: Door, name: str) -> list[str]:

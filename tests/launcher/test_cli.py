@@ -217,6 +217,7 @@ def test_dry_run_prints_the_request_and_starts_nothing(launch: Launch, images: P
         (["predict", "nobody", "launch.py"], 3, "There is no endpoint 'nobody'"),
         (["predict", "nobody", "/nowhere.jpg"], 3, "There is no file /nowhere.jpg"),
         (["status", "nobody"], 3, "There is no search, job or endpoint 'nobody'"),
+        (["status", "../x"], 3, "There is no search, job or endpoint '../x'"),
         (["logs", "nobody"], 3, "There is no search, job or endpoint 'nobody'"),
         (["stop", "nobody"], 3, "There is no search or job 'nobody'"),
         (["delete", "nobody"], 3, "There is no search, job or endpoint 'nobody'"),
