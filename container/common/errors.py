@@ -84,6 +84,11 @@ class UnsupportedContentType(RequestError):
     code = "UnsupportedContentType"
 
 
+def ended(text: str) -> str:
+    """``text`` with a full stop, unless it ends a sentence already."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def first_line(error: object) -> str:
     """What ``error`` says, in one line: for the "why" of a sentence."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

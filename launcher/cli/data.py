@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from launcher.cli.groups import Group
 from launcher.cli.options import Verb, json_option
 from launcher.cli.push import push
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Draw a set of pictures, turn one of any known layout into train, validation and test splits, or upload it."""
 
@@ -43,7 +44,7 @@ def _draws(size: int) -> Callable[[F], F]:
     return decorate
 
 
-@command.command("fingers", cls=Verb)
+@command.command("fingers", cls=Verb, short_help="Draw hands that show 0 to 5 fingers, as Kaggle's set.")
 @click.option("--train", type=click.IntRange(12), default=2400, show_default=True, help="Training pictures.")
 @click.option("--test", type=click.IntRange(12), default=600, show_default=True, help="Test pictures.")
 @_draws(128)
@@ -57,7 +58,7 @@ def fingers(destination: Path, train: int, test: int, size: int, seed: int) -> N
     _drawn(destination, f"{train} training and {test} test pictures", draw)
 
 
-@command.command("bins", cls=Verb)
+@command.command("bins", cls=Verb, short_help="Draw bins with items in them, as Amazon's Bin Image Dataset.")
 @click.option("--count", type=click.IntRange(20), default=600, show_default=True, help="Bins.")
 @_draws(224)
 def bins(destination: Path, count: int, size: int, seed: int) -> None:
@@ -67,7 +68,7 @@ def bins(destination: Path, count: int, size: int, seed: int) -> None:
     _drawn(destination, f"{count} bins", lambda: generate_bins(destination, count=count, seed=seed, size=size))
 
 
-@command.command("dogs", cls=Verb)
+@command.command("dogs", cls=Verb, short_help="Draw dogs of up to 133 breeds, as Udacity's dogImages.")
 @click.option("--classes", type=click.IntRange(2, 133), default=133, show_default=True, help="Breeds.")
 @click.option("--train", type=click.IntRange(2), default=1064, show_default=True, help="Training pictures.")
 @click.option("--valid", type=click.IntRange(2), default=266, show_default=True, help="Validation pictures.")
@@ -103,7 +104,7 @@ def _drawn(destination: Path, what: str, draw: Callable[[], None]) -> None:
     suggest(f"launch.py data prepare {shlex.quote(str(shown))} {shlex.quote(f'{shown}-prepared')}")
 
 
-@command.command("prepare", cls=Verb)
+@command.command("prepare", cls=Verb, short_help="Split any known layout into train, validation and test.")
 @click.argument("words", nargs=-1, required=True, metavar="[bins|dogs|fingers|folder] SOURCE [DESTINATION]")
 @click.option("--layout", help="The same as the first word.  [default: found by itself]")
 @click.option("--validation-fraction", type=click.FloatRange(0.01, 0.5), default=0.2, show_default=True,

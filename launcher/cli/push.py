@@ -19,7 +19,7 @@ _TENTHS = 10
 _WORKERS = 16
 
 
-@click.command("push", cls=Verb)
+@click.command("push", cls=Verb, short_help="Upload a folder to S3, what is not there already.")
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("destination", metavar="S3-URI")
 @click.option("--kms-key", help="A KMS key that encrypts the objects, in place of the bucket's own settings.")

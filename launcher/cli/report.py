@@ -25,8 +25,11 @@ def command(where: DoorWords, name: str, output: Path | None, show: bool) -> Non
     """
     from launcher.cli.console import say
     from launcher.cli.running import place_words
+    from launcher.errors import ConfigError
     from launcher.verbs import report
 
+    if output and not output.parent.is_dir():
+        raise ConfigError(f"--output {output} lies in no folder that is there; make {output.parent} first.")
     path = report.save(where.open_for(name), name, output or Path(f"{name}-report.html"), place=place_words(where))
     click.echo(str(path))
     if show and click.launch(path.resolve().as_uri()) != 0:

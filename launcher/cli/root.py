@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from launcher.cli.groups import Group
+
 VERBS: dict[str, str] = {
     "demo": "Train, deploy and ask a small classifier on this machine, end to end.",
     "data": "Draw a set of pictures, or turn one into train, validation and test splits.",
@@ -27,8 +29,10 @@ VERBS: dict[str, str] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Finds a verb's command in launcher/cli/VERB.py."""
+
+    noun = "verb"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -38,15 +42,6 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"launcher.cli.{cmd_name}").command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            from container.common.names import did_you_mean
-
-            raise click.UsageError(f"No verb '{args[0]}'.{did_you_mean(args[0], VERBS)}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

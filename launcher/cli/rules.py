@@ -30,6 +30,7 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
     import shlex
     from pathlib import Path
 
+    from container.common.errors import ended
     from container.common.rules import parse
     from launcher.cli.console import print_json, print_table, say, suggest
     from launcher.cli.running import place_words
@@ -48,7 +49,7 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
         if not parse(rules):
             raise ValueError("there is no rule in it")
     except ValueError as exc:
-        raise ConfigError(f"--rules cannot be {rules!r}: {str(exc).rstrip('.')}.") from exc
+        raise ConfigError(ended(f"--rules cannot be {rules!r}: {exc}")) from exc
     with tensors(place, lambda: where.open_for(place)) as folder:
         found = evaluate(folder, rules, engine, say=say)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
@@ -20,8 +21,9 @@ PLAIN_SECONDS = 10.0
 # The time left is reckoned from the speed over so long.
 _SPEED_SECONDS = 90.0
 
-# SageMaker's toolkit tells of its own doings; they stay in the log and off the screen.
-_CHATTER = "sagemaker-training-toolkit INFO"
+# What stays in the log and off the screen: SageMaker's toolkit's own doings, and rules without a finding, which are
+# counted at the end.
+_CHATTER = re.compile(r"sagemaker-training-toolkit INFO|^\[rules\] \w+ NoIssuesFound$")
 
 
 class View(Protocol):
@@ -180,7 +182,7 @@ def show(event: Event, view: View) -> None:
             view.progress(progress)
         elif values:
             view.epoch(event.line, values)
-        elif event.line.strip() and _CHATTER not in event.line:
+        elif event.line.strip() and not _CHATTER.search(event.line):
             view.line(event.line)
 
 

@@ -20,5 +20,8 @@ class Frozen(BaseModel):
 def checked_name(value: str) -> str:
     """A resource's name as SageMaker takes it; raises ValueError for any other."""
     if len(value) > LONGEST_NAME or not re.fullmatch(_NAME, value):
-        raise ValueError("a name is up to 63 letters, digits and single hyphens, the first a letter or digit")
+        raise ValueError(
+            f"'{value}' is no name; a name is up to {LONGEST_NAME} letters, digits and single hyphens, the first a "
+            "letter or digit"
+        )
     return value

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from container.common import channels, hyperparameters
+from container.common.errors import ended
 from container.common.names import did_you_mean
 from launcher.config.presets import Preset, problem
 from launcher.config.ranges import Choices, Range, preset_range, read_range
@@ -69,9 +70,8 @@ def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: dateti
         tuning = Tuning(training=training, ranges=ranges, warm_start=tuple(words.warm_start), **fields)
         return RunConfig(door=place.door, preset=preset.name or None, tuning=tuning)
     except ValueError as exc:
-        said = problem(exc)
-        end = "" if said.endswith(("?", ".")) else "."
-        raise ConfigError(f"{said[0].upper()}{said[1:]}{end}") from exc
+        said = ended(problem(exc))
+        raise ConfigError(f"{said[0].upper()}{said[1:]}") from exc
 
 
 _KEPT = ("max_search_runtime", "target", "patience_jobs", "until_converged", "random_seed", "min_resource",
@@ -111,7 +111,8 @@ def _training(
     tuned = {range_.name for range_ in ranges}
     left_out = tuned | _WATCHING
     static = {name: value for name, value in _hyphenated(preset) if name not in left_out}
-    name = words.training.name or fresh_name(preset.name or "tune", now, stem_length=_STEM)
+    given = words.training.name
+    name = fresh_name(preset.name or "tune", now, stem_length=_STEM) if given is None else given
     shared = replace(words.training, name=name)
     training = training_config(shared, preset.model_copy(update={"hyperparameters": static}), place).training
     assert training is not None

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from container.common import channels as channel_names
 from container.common import hyperparameters
-from container.common.errors import HyperparameterError
+from container.common.errors import HyperparameterError, ended
 from launcher.config.account import execution_role, pushed_image
 from launcher.config.debugger import check_debugger
 from launcher.config.hosting import Hosting
@@ -98,7 +98,7 @@ class DeployWords:
 def training_config(words: TrainWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
     """The RunConfig of one training job. Raises ConfigError."""
     part = preset.training
-    name = words.name or fresh_name(preset.name or "train", now)
+    name = fresh_name(preset.name or "train", now) if words.name is None else words.name
     values = {**_hyphenated(preset.hyperparameters), **_hyphenated(words.hyperparameters)}
     parsed = _hyperparameters(values)
     found = _channels(words, place)
@@ -203,7 +203,7 @@ def checked(kind: type[Part], **fields: Any) -> Part:
     try:
         return kind(**fields)
     except ValueError as exc:
-        raise ConfigError(f"{problem(exc)}.") from exc
+        raise ConfigError(ended(problem(exc))) from exc
 
 
 def build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]]) -> RunConfig:
@@ -212,7 +212,7 @@ def build(place: Place, preset: Preset, **parts: tuple[type[Any], dict[str, Any]
         built = {key: kind(**fields) for key, (kind, fields) in parts.items()}
         return RunConfig(door=place.door, preset=preset.name or None, **built)
     except ValueError as exc:
-        raise ConfigError(f"{problem(exc)}.") from exc
+        raise ConfigError(ended(problem(exc))) from exc
 
 
 def _hyphenated(values: Mapping[str, str]) -> dict[str, str]:

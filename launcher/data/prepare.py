@@ -79,6 +79,8 @@ def prepare(
     """
     if str(source).startswith(bucket.SCHEME) and layout not in ("auto", "bins"):
         raise DatasetError(f"{source} is a bucket, and bins alone are fetched from one; copy it here first.")
+    if Path(source).is_dir() and destination.resolve().is_relative_to(Path(source).resolve()):
+        raise DatasetError(f"{destination} lies in {source}, whose pictures it would hold again; give one beside it.")
     with workplace(destination) as (work, folder):
         opened = _open(source, work, choice=choice or Choice(seed=seed), download=download, client=client)
         try:

@@ -82,6 +82,7 @@ def test_json_tells_all_that_was_done(here: Path) -> None:
         (("folder", "photos", "--layout", "bins"), "The layout is said to be folder and --layout bins; keep one"),
         (("photos", "--download", "kept"), "--download keeps what is fetched from a bucket, and photos is none"),
         (("photos", "--list", "x.json"), "bins alone are chosen by a list or a number"),
+        (("photos", "photos/split"), "photos/split lies in photos, whose pictures it would hold again"),
         (("photos", "--layout", "cats"), "Unknown layout 'cats'; it must be auto, bins, dogs, fingers or folder."),
     ],
 )
@@ -90,6 +91,11 @@ def test_words_that_do_not_fit_are_one_sentence(here: Path, words: tuple[str, ..
     done = launch("prepare", *words)
     assert done.exit_code in (2, 9) and sentence in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_a_mistyped_command_is_told_the_nearest(here: Path) -> None:
+    done = launch("prepar", "photos")
+    assert done.exit_code == 2 and "No command 'prepar'. Did you mean 'prepare'?" in done.stderr
 
 
 def test_bins_and_dogs_are_drawn_in_their_layouts_and_prepared(here: Path) -> None:

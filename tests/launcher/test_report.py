@@ -155,9 +155,17 @@ def test_a_local_jobs_page_is_written_by_the_verb(
     assert output.read_text() == "<p>The page of a job.</p>"
 
 
-def test_the_verb_writes_nothing_for_a_search_that_is_not_there(state: Path, tmp_path: Path) -> None:
-    output = tmp_path / "page.html"
-    words = ["report", "nobody", "--local", "--state", str(state), "--output", str(output)]
+@pytest.mark.parametrize(
+    ("place", "status", "said"),
+    [
+        ("page.html", 3, "There is no search or training job 'nobody'"),
+        ("nowhere/page.html", 2, "lies in no folder that is there; make "),
+    ],
+)
+def test_the_verb_writes_nothing_where_it_cannot(
+    state: Path, tmp_path: Path, place: str, status: int, said: str
+) -> None:
+    words = ["report", "nobody", "--local", "--state", str(state), "--output", str(tmp_path / place)]
     ended = CliRunner().invoke(root, words)
-    assert ended.exit_code == 3 and "There is no search or training job 'nobody'" in ended.stderr
-    assert not output.exists()
+    assert ended.exit_code == status and said in ended.stderr
+    assert not list(tmp_path.iterdir())

@@ -162,7 +162,9 @@ def test_a_name_that_nobody_has_is_told(launch: Launch) -> None:
     assert done.exit_code == 3 and "no folder and no training job 'nobody'" in done.stderr
 
 
-@pytest.mark.parametrize(("rules", "said"), [("Vanishing", "no rule 'Vanishing'"), ("none", "no rule in it")])
+@pytest.mark.parametrize(
+    ("rules", "said"), [("Overfitt", "no rule 'Overfitt'. Did you mean 'Overfit'?\n"), ("none", "no rule in it.\n")]
+)
 def test_rules_that_are_none_are_refused_before_anything_is_looked_for(launch: Launch, rules: str, said: str) -> None:
     done = launch("rules", "nobody", "--local", "--rules", rules)
     assert done.exit_code == 2 and said in done.stderr

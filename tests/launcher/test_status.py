@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from container.common.metrics import KEPT_METRICS, format_line
+from launcher.cli.console import print_table
 from launcher.cli.root import root
 
 Create = Callable[..., str]
@@ -35,6 +37,11 @@ def test_a_job_that_kept_none_shows_its_last_epoch(create: Create, ended: AtEnd,
     ended(create("job", "fail"))
     lines = status(state, "job")
     assert lines[lines.index("epoch    2") + 1 :][:2] == ["train:loss 0.5", "validation:loss 0.5"]
+
+
+def test_a_tables_columns_are_counted_in_cells_of_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("class", "n"), [("犬", "1"), ("cats", "2")])
+    assert capsys.readouterr().out == "class  n\n犬     1\ncats   2\n"
 
 
 def test_what_is_a_secret_by_its_name_or_its_form_is_hidden_in_json(create: Create, ended: AtEnd, state: Path) -> None:

@@ -18,6 +18,7 @@ def events() -> list[Moved | Logged | Ended]:
         Logged(format_progress(TRAINING)),
         Logged("epoch=2 train:loss=0.4000 validation:loss=0.5000"),
         Logged("x sagemaker-training-toolkit INFO x"),
+        Logged("[rules] Overfit NoIssuesFound"),
         Logged("warning: one [file] is left out"),
         Ended({"TrainingJobStatus": "Completed"}),
     ]

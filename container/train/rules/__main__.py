@@ -18,7 +18,7 @@ from pathlib import Path
 sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
 
-from container.common.errors import first_line  # noqa: E402
+from container.common.errors import ended, first_line  # noqa: E402
 from container.common.rules import parse  # noqa: E402
 from container.train.console import refused  # noqa: E402
 from container.train.rules.board import Board, Verdict  # noqa: E402
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         configurations = parse(given.rules)
     except ValueError as exc:
-        return refused(f"--rules cannot be {given.rules!r}: {first_line(exc)}.")
+        return refused(ended(f"--rules cannot be {given.rules!r}: {first_line(exc)}"))
     if given.live is None and not (given.folder / "collections").is_dir():
         return refused(f"There are no tensors in {given.folder}; name the folder that smdebug has written to.")
     if given.live is not None:

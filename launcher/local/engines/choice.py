@@ -53,8 +53,10 @@ def answers(command: tuple[str, ...], *, seconds: float = 10.0) -> str | None:
     """None when an engine answers `info`, or why not."""
     try:
         asked = subprocess.run([*command, "info"], capture_output=True, text=True, timeout=seconds)
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        return str(exc)
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {seconds:g} s"
     said = [line for line in (asked.stderr or asked.stdout).strip().splitlines() if not line.startswith(_NO_REASON)]
     # An old client prints the server's refusal and still ends with 0.
     refused = [line for line in said if line.startswith(("ERROR", "Cannot connect"))]
