@@ -4,7 +4,7 @@
 
 Pictures are made here and weights are random, so nothing is fetched. Each training is a process of its own; watched
 and unwatched ones take turns, the first of a pair in turn too, and medians are told. A head on a frozen backbone has
-twenty times the epochs, since its own are short.
+twenty times the epochs and four times the images, since its own take little.
 
     loop      the epochs, with their evaluations and checkpoints
     training  from the first file to the last epoch: decoding, features and the making of the hook too
@@ -36,7 +36,7 @@ BOUND = 1.05
 
 STAGES = ("loop", "training", "job")
 UNWATCHED = {"rules": "none", "profile-interval-ms": "0"}
-FROZEN_EPOCHS = 20
+FROZEN_EPOCHS, FROZEN_IMAGES = 20, 4
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -169,7 +169,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["resnet18"], metavar="MODEL")
     parser.add_argument("--freeze", nargs="+", default=["none", "backbone"], choices=["none", "backbone"])
-    parser.add_argument("--images", type=int, default=96, help="of training, in three classes; a third more validate")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=96,
+        help=f"that train a whole network, in 3 classes, and {FROZEN_IMAGES} times as many a head; a third validate",
+    )
     parser.add_argument("--size", type=int, default=160, help="image-size")
     parser.add_argument(
         "--epochs", type=int, default=2, help=f"of a whole network; {FROZEN_EPOCHS} times as many of a head"
@@ -186,9 +191,11 @@ def main() -> int:
 
     table, worst = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for seed, (split, count) in enumerate({"train": given.images, "validation": given.images // 3}.items()):
-            kinds = {name: max(2, count // 3) for name in ("across", "down", "slanted")}
-            image_folder(Path(folder) / split, kinds, seed=seed)
+        for freeze in given.freeze:
+            many = given.images * (FROZEN_IMAGES if freeze == "backbone" else 1)
+            for seed, (split, count) in enumerate({"train": many, "validation": many // 3}.items()):
+                kinds = {name: max(2, count // 3) for name in ("across", "down", "slanted")}
+                image_folder(Path(folder) / freeze / split, kinds, seed=seed)
         for model in given.models:
             for freeze in given.freeze:
                 title = f"{model} {'frozen' if freeze == 'backbone' else 'unfrozen'}"
@@ -202,7 +209,7 @@ def main() -> int:
                     "test-fraction": "0",
                     "precision": given.precision,
                 }
-                lines, ratio = rows(title, *pairs(Path(folder), values, given.pairs))
+                lines, ratio = rows(title, *pairs(Path(folder) / freeze, values, given.pairs))
                 table += lines
                 worst = max(worst, ratio)
     print(f"\n{given.images} images of {given.size} pixels, medians of {given.pairs} pairs, {os.cpu_count()} cores")
