@@ -29,9 +29,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 # What saving for rules may take of a training's time, once it has taken so many seconds in all: a disk or a network
 # that is slow, or a quick training of a large network, has fewer steps saved. The rules' own process takes the rest of
-# the 5 % that watching may cost. Steps at which no weights and gradients are saved take a hundredth of the time, and
-# tell how the loss goes: they go on up to LENIENCE times as much.
-MOST_SHARE, FREE_SECONDS, LENIENCE = 0.015, 0.3, 4
+# the 5 % that watching may cost. Steps at which no weights and gradients are saved take a tenth of the time, and tell
+# how the loss goes: they go on up to LENIENCE times as much.
+MOST_SHARE, FREE_SECONDS, LENIENCE = 0.015, 0.3, 2
 
 # The collection of tensors that debug-include-regex names.
 INCLUDED = "included"
