@@ -134,6 +134,13 @@ def pairs(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return found
 
 
+def in_folder(_ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """A file to write, whose folder must be there."""
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"{value} lies in no folder that is there; make {value.parent} first.", param=param)
+    return value
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 role_option = click.option(

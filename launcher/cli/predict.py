@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.cli.options import EXPLANATIONS, Verb, door_options, json_option
+from launcher.cli.options import EXPLANATIONS, Verb, door_options, in_folder, json_option
 from launcher.opening import DoorWords
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--explain", type=click.Choice(EXPLANATIONS), metavar="[gradcam|occlusion]",
               help="Write FILE.explain.png, a heat map of what decided.")  # fmt: skip
 @click.option("--explain-to", type=click.Path(file_okay=False, path_type=Path), default=".", help="Its folder.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", callback=in_folder,
               help="Write a contact sheet of the pictures with their labels: .html, or .png and the like.")  # fmt: skip
 @json_option
 @door_options()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from launcher.cli.options import Verb, door_options
+from launcher.cli.options import Verb, door_options, in_folder
 from launcher.opening import DoorWords
 
 
 @click.command(cls=Verb)
 @click.argument("name")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", callback=in_folder,
               help="Where the page goes.  [default: NAME-report.html]")  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
 @door_options()
@@ -25,11 +25,8 @@ def command(where: DoorWords, name: str, output: Path | None, show: bool) -> Non
     """
     from launcher.cli.console import say
     from launcher.cli.running import place_words
-    from launcher.errors import ConfigError
     from launcher.verbs import report
 
-    if output and not output.parent.is_dir():
-        raise ConfigError(f"--output {output} lies in no folder that is there; make {output.parent} first.")
     path = report.save(where.open_for(name), name, output or Path(f"{name}-report.html"), place=place_words(where))
     click.echo(str(path))
     if show and click.launch(path.resolve().as_uri()) != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -140,7 +141,8 @@ class LiveView:
                 self._told.add(trial.name)
                 self._live.console.print(f"  trial {trial.number} failed: {trial.reason}", markup=False)
         self._last = look
-        room = max(stderr().height - _FRAME, 3)
+        title = len(_title(look, 0, stderr().width))
+        room = max(stderr().height - _FRAME - (title - 1), 3)
         self._live.update(_table(look, fitting(look.trials, room), stderr().width), refresh=True)
 
     def close(self) -> None:
@@ -155,8 +157,7 @@ def _table(look: Look, shown: Sequence[Trial], width: int) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    left_out = len(look.trials) - len(shown)
-    title = headline(look) + (f" ({left_out} not shown)" if left_out else "")
+    title = "\n".join(_title(look, len(look.trials) - len(shown), width))
     header, names = columns(look), tuned(look)
     rows = [row(trial, names) for trial in shown]
     kept = narrowed([header, *rows], width - 2)
@@ -168,6 +169,11 @@ def _table(look: Look, shown: Sequence[Trial], width: int) -> Table:
         style = "bold green" if trial.best else styles.get(trial.status)
         table.add_row(*(escape(cells[index]) for index in kept), style=style)
     return table
+
+
+def _title(look: Look, left_out: int, width: int) -> list[str]:
+    """The headline in as many lines as ``width`` needs: rich would cut it off."""
+    return textwrap.wrap(headline(look) + (f" ({left_out} not shown)" if left_out else ""), max(width - 2, 20))
 
 
 def narrowed(rows: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -76,10 +76,11 @@ def test_what_the_live_table_shows_is_whole_at_any_width(width: int) -> None:
 
     values = {"lr": "0.026739796818", "optimizer": "adamw"}
     one = look(trial(1, "InProgress", values=values, seconds=754.0), trial(12, best=True, values=values))
-    console = Console(width=width, record=True, file=io.StringIO())
+    console = Console(width=width, record=True, file=io.StringIO(), soft_wrap=True)
     console.print(_table(one, one.trials, width))
     text = console.export_text()
     assert "…" not in text and "InProgress" in text and "validation:loss" in text
+    assert headline(one) in " ".join(text.split())
 
 
 LOOKS = [

@@ -59,26 +59,26 @@ def names(request: Mapping[str, Any]) -> list[str]:
 
 
 def objection(request: Mapping[str, Any], parent: Parent) -> str | None:
-    """Why the request cannot start from ``parent``, or None. AWS's own conditions."""
+    """``parent``, and why the request cannot start from it; None where it can. AWS's own conditions."""
     config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
     if Objective.of(parent.config) != Objective.of(config):
-        return f"{parent.name} goes by another objective; a warm start needs the same metric and type."
+        return f"{parent.name}, which goes by another objective; a warm start needs the same metric and type."
     mine = {*definition.get("StaticHyperParameters", {}), *(each.name for each in Space.of(config).ranges)}
     unknown = sorted({each.name for each in Space.of(config).ranges} - parent.hyperparameters)
     if unknown:
-        return f"{parent.name} has no hyperparameter {', '.join(unknown)}; tune what it tuned or set."
+        return f"{parent.name}, which has no hyperparameter {', '.join(unknown)}; tune what it tuned or set."
     if request["WarmStartConfig"]["WarmStartType"] != "IdenticalDataAndAlgorithm":
         return None
     theirs = parent.request["TrainingJobDefinition"]
     if definition.get("InputDataConfig") != theirs.get("InputDataConfig"):
-        return f"{parent.name} trained on other data; use TransferLearning."
+        return f"{parent.name}, which trained on other data; use TransferLearning."
     if definition["AlgorithmSpecification"].get("TrainingImage") != theirs["AlgorithmSpecification"].get(
         "TrainingImage"
     ):
-        return f"{parent.name} trained with another image; use TransferLearning."
+        return f"{parent.name}, which trained with another image; use TransferLearning."
     if mine != parent.hyperparameters:
         other = ", ".join(sorted(mine ^ parent.hyperparameters))
-        return f"{parent.name} has not the same hyperparameters ({other}); use TransferLearning."
+        return f"{parent.name}, which has not the same hyperparameters ({other}); use TransferLearning."
     return None
 
 
