@@ -71,13 +71,15 @@ def test_a_narrow_table_has_fewer_columns_and_no_shortened_ones() -> None:
 @pytest.mark.parametrize("width", [40, 52, 64, 70, 100])
 def test_what_the_live_table_shows_is_whole_at_any_width(width: int) -> None:
     from rich.console import Console
+    from rich.live import Live
 
     from launcher.cli.trials import _table
 
     values = {"lr": "0.026739796818", "optimizer": "adamw"}
     one = look(trial(1, "InProgress", values=values, seconds=754.0), trial(12, best=True, values=values))
-    console = Console(width=width, record=True, file=io.StringIO(), soft_wrap=True)
-    console.print(_table(one, one.trials, width))
+    console = Console(width=width, record=True, file=io.StringIO(), soft_wrap=True, force_terminal=True)
+    with Live(_table(one, one.trials, width), console=console, auto_refresh=False):
+        pass
     text = console.export_text()
     assert "…" not in text and "InProgress" in text and "validation:loss" in text
     assert headline(one) in " ".join(text.split())
