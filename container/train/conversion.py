@@ -118,6 +118,8 @@ def join(body: Any, head: Any) -> Any:
 
 def quantize(model: Any, images: Pixels, *, transformer: bool, tick: Callable[[int], None]) -> Any:
     """An int8 model, its ranges taken from ``images`` (N, S, S, C) uint8."""
+    # Torch warns of compilers for GPUs where there is no GPU, in whoever's log imports what compiles.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 

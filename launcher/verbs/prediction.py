@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from container.common.channels import IMAGE_SUFFIXES
 from launcher.doors import Door
 from launcher.errors import NotFound, PredictionError
+from launcher.verbs import named, training, tuning
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 
@@ -136,7 +138,7 @@ def ask(
             **({"CustomAttributes": attributes} if attributes else {}),
         )
     except ClientError as exc:
-        raise _refusal(exc, name, what) from exc
+        raise _refusal(exc, door, name, what) from exc
     payload = answer["Body"].read()
     kind = str(answer.get("ContentType", "")).partition(";")[0]
     return Reply(kind, payload, predictions_of(kind, payload))
@@ -159,7 +161,7 @@ def predictions_of(content_type: str, payload: bytes) -> list[dict[str, Any]]:
     return predictions if ours else []
 
 
-def _refusal(error: ClientError, name: str, what: str) -> Exception:
+def _refusal(error: ClientError, door: Door, name: str, what: str) -> Exception:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code == "ModelError":
         said = str(error.response.get("OriginalMessage", message))
@@ -172,10 +174,19 @@ def _refusal(error: ClientError, name: str, what: str) -> Exception:
         kind = PictureRefused if str(status) in ("400", "413", "415") else PredictionError
         return kind(f"{what}: the endpoint answered {status}: {said}")
     if code in ("ValidationError", "ValidationException") and "not found" in message:
-        return NotFound(f"There is no endpoint '{name}'; `launch.py status` lists what there is.")
+        return NotFound(f"There is no endpoint '{name}'; {_instead(door, name)}.")
     if code in ("ValidationError", "ServiceUnavailable"):
         return PredictionError(f"{message} `launch.py status {name}` says why.")
     return error
+
+
+def _instead(door: Door, name: str) -> str:
+    """What helps who asks a job, or a search, in place of an endpoint."""
+    for option, kind in (("job", training), ("from-tuning", tuning)):
+        # In AWS a name that is mistyped is not worth two more calls.
+        if door.kind == "local" and named.exists(partial(kind.describe, door, name)):
+            return f"`launch.py deploy --{option} {name} --local` puts the model of that name behind one"
+    return "`launch.py status` lists what there is"
 
 
 def explanation_png(prediction: dict[str, Any]) -> bytes | None:

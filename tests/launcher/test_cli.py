@@ -88,6 +88,7 @@ def test_a_job_is_trained_deployed_asked_and_deleted(launch: Launch, images: Pat
     assert (deployed.returncode, deployed.stdout) == (0, "bees-endpoint\n"), deployed.stderr
     picture = tmp_path / "bee.jpg"
     picture.write_bytes(b"picture")
+    assert "launch.py deploy --job bees --local` puts the model of" in launch("predict", "bees", picture).stderr
     asked = launch("predict", "bees-endpoint", picture, "--top-k", "2")
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.splitlines()[1].split() == [str(picture), "bee", "0.9000", "ant", "0.1000"]
