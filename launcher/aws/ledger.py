@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from launcher.errors import LauncherError
 
@@ -126,7 +126,7 @@ class Recorded:
             try:
                 return call(**request)
             except (ClientError, ParamValidationError) as exc:
-                if not known and not _may_be_made(exc):
+                if not known and not may_be_made(exc):
                     self._ledger.note("refused", kind, name, self._region)
                 raise
 
@@ -141,10 +141,10 @@ class Recorded:
         return delete
 
 
-def _may_be_made(error: ClientError | ParamValidationError) -> bool:
-    """Whether AWS may have made it for all that: it failed midway, which is no refusal."""
+def may_be_made(error: ClientError | BotoCoreError) -> bool:
+    """Whether AWS may have made it for all that: it failed midway, or was not heard of again, which is no refusal."""
     if not isinstance(error, ClientError):
-        return False
+        return not isinstance(error, ParamValidationError)
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
 
 

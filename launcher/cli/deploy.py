@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ def command(
     config = endpoint_config(
         DeployWords(name=update or name or (endpoint_name(source) if source else fresh_name("endpoint")),
                     model_data=model or multi_model or "", multi_model=multi_model is not None, variants=variants,
-                    hosting=hosting, now=versions.standing(where.open(), update) if update else None,
+                    hosting=hosting, now=_standing(where, update, hosting) if update else None,
                     **words),
         load_preset(preset) if preset else Preset(),
         where.place(),
@@ -123,6 +124,17 @@ def command(
     if not where.local:
         _announce(config.endpoint, region=door.region)
     run_endpoint(door, config, where, wait=not no_wait, as_json=as_json)
+
+
+def _standing(where: DoorWords, name: str, hosting: Mapping[str, Any]) -> dict[str, int] | None:
+    """The instances by variant of the endpoint to update; None where it is made, which is said where it matters."""
+    from launcher.cli.console import say
+    from launcher.verbs import versions
+
+    now = versions.standing(where.open(), name)
+    if now is None and ("canary" in hosting or "alarms" in hosting):
+        say(f"There is no endpoint {name} yet, and it is made; --canary and --rollback-alarm are of its updates.")
+    return now
 
 
 def _announce(endpoint: Endpoint, *, region: str) -> None:

@@ -136,6 +136,9 @@ def _lines(kind: str, name: str, description: dict[str, Any]) -> list[str]:
     if description.get("Address"):
         lines.append(f"  address  {description['Address']}")
         lines.append(f"  curl --data-binary @PICTURE.jpg -H 'Content-Type: image/jpeg' {description['Address']}")
+    elif kind == "endpoint":
+        lines.append(f"  version  {description['EndpointConfigName']}")
+        lines += [_variant(each) for each in description.get("ProductionVariants", [])]
     for move in description.get("SecondaryStatusTransitions", []):
         took = f" ({span((move['EndTime'] - move['StartTime']).total_seconds())})" if "EndTime" in move else ""
         lines.append(f"  {move['Status']:<12} {move.get('StatusMessage', '')}{took}")
@@ -174,6 +177,15 @@ def _transform_lines(description: dict[str, Any]) -> list[str]:
         f"  input    {source['S3Uri']}",
         f"  answers  {description['TransformOutput']['S3OutputPath']}",
     ]
+
+
+def _variant(variant: dict[str, Any]) -> str:
+    """What serves, and how much of it there is: scaling and updates change both."""
+    if "DesiredInstanceCount" not in variant:
+        return f"  variant  {variant['VariantName']}: serverless"
+    there, wanted = variant.get("CurrentInstanceCount", 0), variant["DesiredInstanceCount"]
+    machines = f"{there} of {wanted} instances" if there != wanted else f"{there} instance{'s' * (there != 1)}"
+    return f"  variant  {variant['VariantName']}: {machines}, weight {variant.get('CurrentWeight', 1):g}"
 
 
 def _last_words(door: Door, kind: str, name: str, description: dict[str, Any]) -> list[str]:

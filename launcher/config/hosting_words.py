@@ -52,14 +52,19 @@ def variants(words: Mapping[str, str]) -> tuple[Variant, ...]:
     return tuple(found)
 
 
-def as_before(now: Mapping[str, int], names: Iterable[str], *, count: int | None) -> dict[str, Any]:
+def as_before(now: Mapping[str, int], names: Iterable[str], *, count: int | None, serverless: bool) -> dict[str, Any]:
     """The fields of launcher.config.run.Endpoint that tell of the version before: its variants, and their instances.
 
     ``now`` has the instances by variant, ``names`` are the variants to come, and ``count`` is what --instances asks
-    for; without it each variant keeps its own, and one of a new name begins with as many as the largest has.
+    for; without it each variant keeps its own, and one of a new name begins with as many as the largest has. Raises
+    ConfigError for what AWS does not support: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-update.html.
     """
     found: dict[str, Any] = {"before": tuple(now)}
     most = max(now.values(), default=0)
+    if most and serverless:
+        raise ConfigError(
+            "AWS updates no endpoint on instances to a serverless one; deploy it by another name, and delete this one."
+        )
     if most and count is None:
         found |= {"instance_count": most, "keeps_count": not now.keys().isdisjoint([*names] or [ALL_TRAFFIC])}
     return found

@@ -163,7 +163,8 @@ def endpoint_config(words: DeployWords, preset: Preset, place: Place, *, now: da
         if value is not None:
             fields[key] = value
     if words.now is not None:
-        fields |= as_before(words.now, [each.name for each in served], count=words.instance_count)
+        fields |= as_before(words.now, [each.name for each in served], count=words.instance_count,
+                            serverless=serverless)  # fmt: skip
     config = build(place, preset, endpoint=(Endpoint, fields))
     if serverless and (words.instance_type or words.instance_count or words.startup_timeout):
         raise ConfigError(

@@ -94,7 +94,7 @@ def update_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     request: dict[str, Any] = {"EndpointName": endpoint.name, "EndpointConfigName": endpoint.made_as}
     if endpoint.guarded:
         request["DeploymentConfig"] = _deployment(endpoint)
-    if endpoint.keeps_count and not endpoint.hosting.serverless:
+    if endpoint.keeps_count:
         request["RetainAllVariantProperties"] = True
         request["ExcludeRetainedVariantProperties"] = [{"VariantPropertyType": "DesiredWeight"}]
     return request

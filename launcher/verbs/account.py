@@ -177,5 +177,5 @@ def _code(error: ClientError) -> str:
 def _said(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         detail = error.response["Error"]
-        return f"{detail['Message'].rstrip('. ')} ({detail['Code']})"
+        return f"{' '.join(detail['Message'].split()).rstrip('. ')} ({detail['Code']})"
     return " ".join(str(error).split()).rstrip(". ")

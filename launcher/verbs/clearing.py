@@ -108,5 +108,6 @@ def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:
         if is_missing(exc):
             return Outcome(f"{kind} {name} (it was gone already)")
         error = exc.response["Error"]
-        return Outcome(fault=f"{kind} {name}: {exc.operation_name} was refused ({error['Code']}): {error['Message']}")
+        said = " ".join(error["Message"].split())
+        return Outcome(fault=f"{kind} {name}: {exc.operation_name} was refused ({error['Code']}): {said}")
     return Outcome(f"{kind} {name}")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher import requests
+from launcher.aws.ledger import may_be_made
 from launcher.config.run import Endpoint
 from launcher.doors import Door
 from launcher.errors import JobFailed
@@ -69,7 +70,13 @@ def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
         made.append((f"endpoint configuration {config}", partial(client.delete_endpoint_config,
                                                                  EndpointConfigName=config)))  # fmt: skip
         last()
-    except (ClientError, ParamValidationError) as refusal:
+    except (ClientError, BotoCoreError) as refusal:
+        if may_be_made(refusal):
+            # It may stand on them by now, and AWS warns of deleting a configuration in use.
+            refusal.add_note(
+                "What was made for it stays, for AWS may go on with it; `launch.py status --aws` shows it."
+            )
+            raise
         for what, undo in reversed(made):
             try:
                 undo()

@@ -130,6 +130,14 @@ def test_scaling_is_taken_off_for_another_type_or_name_and_only_where_it_is_set_
         endpoints.update(account.door, plain)
 
 
+def test_what_an_update_that_failed_midway_may_stand_on_is_not_taken_from_it(account: Scaled) -> None:
+    expect_revision(account)
+    account.sagemaker.add_client_error("update_endpoint", "InternalFailure", "", http_status_code=500)
+    with pytest.raises(ClientError) as caught:
+        endpoints.update(account.door, NEXT)
+    assert "`launch.py status --aws` shows it" in caught.value.__notes__[0]
+
+
 def test_a_fault_in_taking_back_does_not_hide_the_refusal_and_what_stays_is_told(account: Scaled) -> None:
     expect_revision(account)
     account.sagemaker.add_client_error("update_endpoint", "ResourceLimitExceeded", "quota of ml.m5.large is 1")

@@ -74,6 +74,8 @@ def test_from_a_folder_to_an_endpoint_and_back_to_nothing(launch: Launch, tmp_pa
     assert "Cost: $2.76 a day until it is deleted" in said and "eu-west-1 has prices of its own" in said
     assert statuses(launch) == [("endpoint", "pugs", "InService"), ("training job", "dogs", "Completed")]
     assert f"There is more in {REGION}" in good(launch("status"))
+    told = good(launch("status", "pugs"))
+    assert "version  pugs\n" in told and "variant  AllTraffic: 1 instance, weight 1\n" in told
 
     assert launch("delete", "--all").exit_code == 2
     assert "say so with --yes" in launch("delete", "--all", "--aws").output

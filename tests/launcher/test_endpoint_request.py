@@ -165,7 +165,7 @@ def test_guardrails_are_for_what_aws_does_not_exclude() -> None:
     assert "CanarySize" in str(requests.update_endpoint(both))
     for words in ({"variants": SHARES}, {"instance_type": "ml.inf1.xlarge"},
                   {"instance_type": None, "hosting": {"serverless": "2048:5"}}):  # fmt: skip
-        assert "DeploymentConfig" not in requests.update_endpoint(configured(now={"AllTraffic": 1}, **words))
+        assert "DeploymentConfig" not in requests.update_endpoint(configured(now={"AllTraffic": 0}, **words))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_guardrails_are_for_what_aws_does_not_exclude() -> None:
         ({"now": {"AllTraffic": 0}}, [1], False),  # serverless until now
         ({"now": {"AllTraffic": 4}, "variants": SHARES}, [4, 4], False),
         ({"now": {"a": 2, "old": 3}, "variants": SHARES}, [3, 3], True),
-        ({"now": {"AllTraffic": 4}, "hosting": {"serverless": "2048:5"}, "instance_type": None}, [None], False),
+        ({"now": {"AllTraffic": 0}, "hosting": {"serverless": "2048:5"}, "instance_type": None}, [None], False),
     ],
 )
 def test_an_update_keeps_the_instances_there_are_unless_others_are_asked_for(
@@ -247,6 +247,7 @@ def test_no_name_is_longer_than_aws_takes() -> None:
         ({"hosting": {"serverless": "2048:5", "autoscale": "1:2"}}, "serverless endpoints have no --autoscale"),
         ({"hosting": {"serverless": "2048:5", "alarms": ("a",)}}, "serverless endpoints have no --rollback-alarm"),
         ({"hosting": {"serverless": "2048:5"}}, "leave out --instance-type"),
+        ({"hosting": {"serverless": "2048:5"}, "now": {"AllTraffic": 1}}, "no endpoint on instances to a serverless"),
         ({"instance_type": "ml.inf1.xlarge", "hosting": {"canary": 9}}, "on Inf1 .* leave out --canary"),
         ({"now": {"AllTraffic": 1}, "variants": {"a": "s3://m"}, "hosting": {"canary": 9}}, "AllTraffic and were"),
         ({"hosting": {"serverless": "2048:5", "isolated": True}}, "leave out --subnets and --isolated"),

@@ -80,10 +80,10 @@ def test_what_is_asked_for_is_other_than_before(account: Account) -> None:
     assert found.hosting.tags == {"team": "hands", "cost": "high"}
 
 
-def test_an_endpoint_of_instances_may_become_a_serverless_one(account: Account) -> None:
+def test_an_endpoint_of_instances_may_not_become_a_serverless_one(account: Account) -> None:
     expect(account, bees({}), instances=2)
-    found = next_version(account, hosting={"serverless": "2048:5"})
-    assert found.hosting.serverless is not None and found.instance_type == ""
+    with pytest.raises(ConfigError, match="no endpoint on instances to a serverless one"):
+        next_version(account, hosting={"serverless": "2048:5"})
 
 
 @pytest.mark.parametrize(
