@@ -36,7 +36,9 @@ class Selection:
     """Keys below the prefix: those to take, in order, and why the others are not taken."""
 
     keys: tuple[str, ...]
-    # Empty files, files that are no pictures by their names, and pictures that have their answers.
+    # Empty files, files that are no pictures by their names, and pictures that have their answers; and the objects by
+    # which S3's console shows a folder, of which nobody need be told.
+    folders: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
@@ -46,16 +48,18 @@ class Selection:
     @property
     def whole(self) -> bool:
         """Whether everything under the prefix is taken, so that the prefix alone says what is."""
-        return not (self.empty or self.others or self.answered)
+        return not (self.folders or self.empty or self.others or self.answered)
 
 
 def select(objects: Iterable[tuple[str, int]], answers: Collection[str] = ()) -> Selection:
     """Look over the objects under a prefix, keys and bytes; ``answers`` are keys under the output."""
     there = set(answers)
-    keys, empty, others, answered = [], [], [], []
+    keys, folders, empty, others, answered = [], [], [], [], []
     largest = ("", 0)
     for key, size in objects:
-        if not is_picture(PurePosixPath(key)):
+        if not key or key.endswith("/"):
+            folders.append(key)
+        elif not is_picture(PurePosixPath(key)):
             others.append(key)
         elif size == 0:
             empty.append(key)
@@ -64,7 +68,7 @@ def select(objects: Iterable[tuple[str, int]], answers: Collection[str] = ()) ->
         else:
             keys.append(key)
             largest = max(largest, (key, size), key=lambda each: each[1])
-    return Selection(tuple(keys), tuple(empty), tuple(others), tuple(answered), largest)
+    return Selection(tuple(keys), tuple(folders), tuple(empty), tuple(others), tuple(answered), largest)
 
 
 def check(selection: Selection, transform: Transform) -> None:

@@ -127,6 +127,18 @@ def test_what_is_answered_is_left_out_by_a_manifest(door: Door, transform: Make,
     assert answers.result(door, described).answered == 11
 
 
+def test_the_marks_of_folders_in_s3_are_left_out_without_a_word() -> None:
+    there = [("", 0), ("ant/", 0), ("ant/1.JPG", 9), ("ant/2.tiff", 10), ("ant/1.JPG.out", 5)]
+    chosen = select(there)
+    assert (chosen.keys, chosen.folders, chosen.others) == (
+        ("ant/1.JPG", "ant/2.tiff"),
+        ("", "ant/"),
+        ("ant/1.JPG.out",),
+    )
+    assert not chosen.whole and chosen.largest == ("ant/2.tiff", 10)
+    assert select(there[2:4]).whole and not select(there[:3]).whole
+
+
 def test_a_stopped_job_keeps_what_it_wrote_and_ends_its_server(
     door: Door, transform: Make, folder: Path, tmp_path: Path, state: Path
 ) -> None:
