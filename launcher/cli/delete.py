@@ -122,7 +122,8 @@ def _tell(plan: Plan, place: str, *, yes: bool) -> None:
         parts = ", with its configurations and models" if row["kind"] == "endpoint" else ""
         say(f"  {row['kind']} {row['name']} ({row['status']}){parts}")
     forgotten = f", and forget the {len(plan.gone)} that are gone" if plan.gone else ""
-    confirm(f"Delete these {len(plan.going)} {place}{forgotten}?")
+    these = "this" if len(plan.going) == 1 else f"these {len(plan.going)}"
+    confirm(f"Delete {these} {place}{forgotten}?")
 
 
 def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> None:

@@ -320,4 +320,6 @@ def instance_type_of(given: str | None, preset: str | None, place: Place) -> str
     chosen = given or preset
     if not chosen:
         raise ConfigError("--instance-type is missing: name one, such as ml.m5.xlarge or ml.g5.xlarge.")
+    if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", chosen):
+        raise ConfigError(f"--instance-type is '{chosen}', and SageMaker's are of the form ml.g5.xlarge; correct it.")
     return chosen

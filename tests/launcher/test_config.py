@@ -153,6 +153,12 @@ def test_aws_names_each_thing_it_misses_with_its_remedy(missing: str, sentence: 
         training_config(words, Preset(), AWS)
 
 
+def test_ec2s_name_of_an_instance_type_is_not_taken_for_sagemakers() -> None:
+    words = TrainWords(data="s3://b/d", output="s3://b/o", image="1.dkr.ecr/x", role=ROLE, instance_type="g5.xlarge")
+    with pytest.raises(ConfigError, match=r"'g5\.xlarge', and SageMaker's are of the form ml\.g5\.xlarge"):
+        training_config(words, Preset(), AWS)
+
+
 def test_aws_does_not_take_a_folder_of_this_machine() -> None:
     with pytest.raises(ConfigError, match=r"launch\.py data push photos"):
         training_config(TrainWords(data="photos"), Preset(), AWS)
