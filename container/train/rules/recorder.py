@@ -1,7 +1,7 @@
 """smdebug's hook, made to cost nothing between the steps it saves, and to save what our rules need.
 
 recorder = Recorder(out_dir="tensors")
-recorder.plan(total=2000, an_epoch=200, most=50, whole=False, evaluated=0, facts={})
+recorder.plan(total=2000, an_epoch=200, most=50, whole=False, facts={})
 recorder.attach(module, criterion, probes=True)
 """
 
@@ -85,7 +85,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def plan(
-        self, *, total: int, an_epoch: int, most: int, whole: bool, evaluated: int, facts: Mapping[str, np.ndarray]
+        self, *, total: int, an_epoch: int, most: int, whole: bool, facts: Mapping[str, np.ndarray], evaluated: int = 0
     ) -> None:
         """Save what the default rules need in a training of ``total`` steps, and ``facts`` about its data once.
 
@@ -199,7 +199,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     @_harmless
     def evaluated(self, loss: float, labels: np.ndarray, predictions: np.ndarray) -> None:
         """The result of the evaluation that has just been made, saved at its last step."""
-        if not self.prepared_collections or self.step < 0:
+        if not self.prepared_collections or self.step < 0 or self._held_up():
             return
         self._initialize_writers(only_initialize_if_missing=True)
         if self.writer is None:
@@ -226,10 +226,14 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         if not self._frugal:
             return False
         most = FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
-        if self._disk is not None and self._disk.behind:
+        if self._held_up():
             return True
         heavy = (self.mode_steps[self.mode] + 1) % self._heavy == 0
         return self.seconds > (most if heavy else LENIENCE * most)
+
+    def _held_up(self) -> bool:
+        """Whether one more step would have a training wait that has not asked for its tensors."""
+        return self._frugal and self._disk is not None and self._disk.behind
 
     def _pass(self) -> None:
         """What ``_increment_step`` does, without looking at the disk."""

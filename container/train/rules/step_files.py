@@ -17,10 +17,10 @@ import json
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ from smdebug.core.tfevent.summary import make_numpy_array
 from smdebug.core.tfevent.util import _NP_DATATYPE_TO_PROTO_DATATYPE
 from smdebug.core.tfrecord.record_writer import CHECKSUM_MAGIC_BYTES, masked_crc32c
 
-# Steps that may wait for the disk. One that is so far behind is too slow for more.
-MOST_WAITING = 8
+# Steps that may wait for the disk, and their bytes: one that is so far behind is too slow for more.
+MOST_WAITING, MOST_BYTES = 64, 256 * 2**20
 
 Write = Callable[[], None]
 
@@ -41,7 +41,10 @@ class Disk:
     """A thread that writes files, in the order in which it is told of them."""
 
     def __init__(self) -> None:
-        self._waiting: Queue[Write | None] = Queue(MOST_WAITING)
+        self._waiting: deque[tuple[Write, int]] = deque()
+        self._bytes = 0
+        self._closing = False
+        self._changed = threading.Condition()
         self._failure: Exception | None = None
         # One that dies with the process: a disk that hangs is not to keep a job from ending.
         self._thread = threading.Thread(target=self._work, name="tensors", daemon=True)
@@ -49,31 +52,45 @@ class Disk:
 
     @property
     def behind(self) -> bool:
-        """Whether what is told now has to be waited for."""
-        return self._waiting.full()
+        """Whether a step that is begun now may have to wait when it is closed."""
+        return len(self._waiting) >= MOST_WAITING - 1 or self._bytes >= MOST_BYTES
 
-    def tell(self, write: Write) -> None:
-        """Have ``write`` called soon. Raises what an earlier one has raised."""
-        if self._failure is not None:
-            raise self._failure
-        self._waiting.put(write)
+    def tell(self, write: Write, size: int) -> None:
+        """Have ``write`` called soon, which writes ``size`` bytes. Raises what an earlier one has raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING and self._bytes < MOST_BYTES)
+            if self._failure is not None:
+                raise self._failure
+            self._waiting.append((write, size))
+            self._bytes += size
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wait until all is written. Raises what has kept it from that."""
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
         if self._failure is not None:
             raise self._failure
 
     def _work(self) -> None:
-        while (write := self._waiting.get()) is not None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                write, size = self._waiting[0]
             if self._failure is None:
                 try:
                     write()
                 except Exception as exc:
                     # Told by whoever asks next; a thread that ended here would have them wait for ever.
                     self._failure = exc
+            with self._changed:
+                self._waiting.popleft()
+                self._bytes -= size
+                self._changed.notify_all()
 
 
 class StepWriter:
@@ -125,7 +142,7 @@ class StepWriter:
                 _put(self._folder / name, b"".join(records))
             _put(index_file, json.dumps(index).encode())
 
-        self._disk.tell(write)
+        self._disk.tell(write, self._length)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from smdebug.trials import create_trial
 from torch import nn
 
 from container.train.optim import CrossEntropyLoss
-from container.train.rules import facts
+from container.train.rules import facts, step_files
 from container.train.rules.recorder import FREE_SECONDS, Recorder
+from container.train.rules.step_files import MOST_WAITING
 
 pytestmark = [
     # smdebug 1.0.34 is older than what it stands on.
@@ -50,6 +52,32 @@ def test_what_takes_too_much_of_a_training_is_saved_no_more_unless_asked_for(
 ) -> None:
     assert seconds == 0 or seconds > FREE_SECONDS
     assert saved(tmp_path / "tensors", whole=whole, seconds=seconds) == steps
+
+
+def test_a_disk_that_hangs_leaves_steps_out_and_does_not_hold_the_training_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, put = threading.Event(), step_files._put
+
+    def hang(path: Path, content: bytes) -> None:
+        may.wait(60)
+        put(path, content)
+
+    monkeypatch.setattr(step_files, "_put", hang)
+    layer, criterion = nn.Linear(4, 3), CrossEntropyLoss()
+    recorder = Recorder(out_dir=str(tmp_path / "tensors"))
+    recorder.plan(total=400, an_epoch=4, most=50, whole=False, facts={})
+    recorder.attach(layer, criterion, probes=True)
+    recorder.set_mode(smd.modes.TRAIN)
+    for _ in range(400):
+        criterion(layer(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
+    recorder.set_mode(smd.modes.EVAL)
+    criterion(layer(torch.randn(6, 4)), torch.arange(6) % 3, 6.0)
+    recorder.evaluated(1.0, np.arange(6) % 3, np.arange(6) % 3)
+    may.set()
+    recorder.close()
+    assert 0 < len(create_trial(str(tmp_path / "tensors")).steps(mode=smd.modes.TRAIN)) <= MOST_WAITING
+    assert not recorder.broken
 
 
 def test_moments_of_images_are_those_of_their_pixels() -> None:

@@ -11,7 +11,7 @@ from smdebug.core.modes import ModeKeys
 from smdebug.core.writer import FileWriter
 
 from container.train.rules import step_files
-from container.train.rules.step_files import MOST_WAITING, Disk, StepWriter
+from container.train.rules.step_files import MOST_BYTES, MOST_WAITING, Disk, StepWriter
 
 pytestmark = [
     # smdebug 1.0.34 is older than what it stands on.
@@ -69,17 +69,27 @@ def test_shapes_alone_make_an_index_and_nothing_makes_no_file(tmp_path: Path) ->
     assert len(contents(tmp_path / "ours")) == 1
 
 
-def test_a_slow_disk_is_behind_and_loses_nothing_it_was_told(tmp_path: Path) -> None:
+def test_a_slow_disk_is_behind_and_loses_nothing_it_was_told() -> None:
     disk, may = Disk(), threading.Event()
-    disk.tell(lambda: may.wait(60) and None)
+    disk.tell(lambda: may.wait(60) and None, 1)
     written: list[int] = []
-    for number in range(MOST_WAITING):
-        assert not disk.behind or number == MOST_WAITING - 1
-        disk.tell(lambda number=number: written.append(number))
+    for number in range(MOST_WAITING - 2):
+        assert not disk.behind
+        disk.tell(lambda number=number: written.append(number), 1)
     assert disk.behind
     may.set()
     disk.close()
-    assert written == list(range(MOST_WAITING))
+    assert written == list(range(MOST_WAITING - 2))
+
+
+def test_large_steps_wait_for_the_disk_sooner() -> None:
+    disk, may = Disk(), threading.Event()
+    disk.tell(lambda: may.wait(60) and None, MOST_BYTES)
+    assert disk.behind
+    may.set()
+    disk.tell(lambda: None, 1)
+    disk.close()
+    assert not disk.behind
 
 
 def test_a_full_disk_is_told_to_whoever_saves_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +104,7 @@ def test_a_full_disk_is_told_to_whoever_saves_next(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space left"):
         disk.close()
     with pytest.raises(OSError, match="No space left"):
-        disk.tell(lambda: None)
+        disk.tell(lambda: None, 0)
 
 
 def test_what_is_no_number_is_refused(tmp_path: Path) -> None:
