@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+# Notebooks set tables flush right.
+_LEFT = "style='text-align:left'"
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, strong: int | None = None) -> str:
     """A table; the row of number ``strong`` is in bold."""
-    lines = [f"<tr>{''.join(f'<th>{escape(word)}</th>' for word in header)}</tr>"]
+    lines = [f"<tr>{''.join(f'<th {_LEFT}>{escape(word)}</th>' for word in header)}</tr>"]
     for number, row in enumerate(rows):
         cells = (escape(str(cell)) for cell in row)
         marked = (f"<b>{cell}</b>" if number == strong else cell for cell in cells)
-        lines.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in marked)}</tr>")
+        lines.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in marked)}</tr>")
     return f"<table>{''.join(lines)}</table>"
 
 
 def facts(title: str, values: Mapping[str, object]) -> str:
     """A heading and a table of names and values; empty ones are left out."""
     rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(str(value))}</td></tr>"
+        f"<tr><th {_LEFT}>{escape(name)}</th><td {_LEFT}>{escape(str(value))}</td></tr>"
         for name, value in values.items()
         if value not in (None, "")
     )
@@ -29,6 +32,7 @@ def facts(title: str, values: Mapping[str, object]) -> str:
 def framed(page: str, *, height: int = 640) -> str:
     """A whole page of its own, in a frame ``height`` pixels high in which nothing else can be reached."""
     return (
-        f"<iframe sandbox='allow-scripts' style='width:100%;height:{height}px;border:1px solid #8884' "
+        f"<iframe sandbox='allow-scripts' style='box-sizing:border-box;width:100%;height:{height}px;"
+        "border:1px solid #8884' "
         f'srcdoc="{escape(page)}"></iframe>'
     )

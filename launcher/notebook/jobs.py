@@ -90,8 +90,10 @@ class Job:
             "model": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
         }
         states = rules.states(self.door, described)
-        watched = html.table(("rule", "status", "found"), [(s.rule, s.status, s.details) for s in states])
-        return html.facts(f"Training job {self.name}", found) + (watched if states else "")
+        found["rules"] = rules.summary(states, self.name)
+        told = [(each.rule, each.status, each.details) for each in states if each.status != "NoIssuesFound"]
+        issues = html.table(("rule", "status", "found"), told) if told else ""
+        return html.facts(f"Training job {self.name}", found) + issues
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,7 @@ class Answers:
     """What an endpoint said of pictures, beside the truth where a folder or a name tells it."""
 
     endpoint: str
-    rows: Sequence[Scored]
+    rows: Sequence[Scored] = field(repr=False)
 
     @property
     def accuracy(self) -> float | None:
