@@ -69,7 +69,7 @@ def guarded(call: Callable[..., Any], args: Any, *rest: Any, standalone_mode: bo
 
 def translated(error: Exception) -> LauncherError | None:
     """The error as one of ours, or None for one that no person could put right."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
     if isinstance(error, LauncherError):
         return error
@@ -81,6 +81,8 @@ def translated(error: Exception) -> LauncherError | None:
         remedy = known.get(code) or next((text for part, text in _REMEDIES_BY_WORDS.items() if part in message), "")
         said = f"{message.rstrip('. ')}; {remedy}." if remedy else message
         return AwsError(f"{error.operation_name} was refused ({code}): {said}")
+    if isinstance(error, EndpointConnectionError):
+        return AwsError(f"{' '.join(str(error).split())}; is there a network, and is --region a region's name?")
     if isinstance(error, BotoCoreError):
         return AwsError(f"{' '.join(str(error).split())}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -284,9 +284,10 @@ def given_uri(where: str, place: Place, what: str) -> str:
             raise ConfigError(f"{what} is {where}, and the local door reads folders; copy it here and give its path.")
         return to_uri(Path(where))
     if not where.startswith("s3://"):
+        upload = f"upload it (`launch.py data push {where} s3://BUCKET/…`) and give that"
+        remedy = upload if Path(where).is_dir() else "give one, s3://BUCKET/PREFIX"
         raise ConfigError(
-            f"{what} is {where}, and AWS reads s3:// addresses; upload it (`launch.py data push {where} "
-            "s3://BUCKET/…`) and give that, or add --local to stay on this machine."
+            f"{what} is {where}, and AWS reads s3:// addresses; {remedy}, or add --local to stay on this machine."
         )
     return where
 

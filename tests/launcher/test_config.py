@@ -159,9 +159,11 @@ def test_ec2s_name_of_an_instance_type_is_not_taken_for_sagemakers() -> None:
         training_config(words, Preset(), AWS)
 
 
-def test_aws_does_not_take_a_folder_of_this_machine() -> None:
-    with pytest.raises(ConfigError, match=r"launch\.py data push photos"):
-        training_config(TrainWords(data="photos"), Preset(), AWS)
+def test_aws_does_not_take_a_folder_of_this_machine(images: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"launch\.py data push {images}"):
+        training_config(TrainWords(data=str(images)), Preset(), AWS)
+    with pytest.raises(ConfigError, match=r"--output is photos, and AWS reads s3:// addresses; give one, s3://BUCKET"):
+        training_config(TrainWords(data="s3://b/d", output="photos"), Preset(), AWS)
 
 
 def test_the_configuration_is_frozen_and_knows_its_fields() -> None:

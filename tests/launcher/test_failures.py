@@ -26,6 +26,7 @@ def test_each_kind_of_error_has_its_status() -> None:
     for kind, error in kinds.items():
         assert type(translated(error)) is kind
     assert translated(ZeroDivisionError()) is None
+    assert "is --region a region's name?" in str(translated(EndpointConnectionError(endpoint_url="https://x")))
 
 
 def test_aws_refusals_are_passed_on_with_a_remedy_where_one_is_known() -> None:
