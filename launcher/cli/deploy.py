@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 @image_option("serving", "byoc-serve")
 @role_option
 @click.option("--instance-type", help="AWS instance type, such as ml.m5.large.")
-@click.option("--instances", "instance_count", type=click.IntRange(1), help="How many instances.  [default: 1]")
+@click.option(
+    "--instances",
+    "instance_count",
+    type=click.IntRange(1),
+    help="How many instances.  [default: 1; of an update, as many as there are]",
+)
 @click.option("--startup-timeout", type=click.IntRange(60, 3600),
               help="Seconds within which it must answer.  [default: 600]")  # fmt: skip
 @click.option("--env", "environment", multiple=True, callback=pairs, metavar="NAME=VALUE",
