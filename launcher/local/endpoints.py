@@ -9,8 +9,6 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import reconcile, store
-from launcher.local.processes import reap
-from launcher.local.records import supervisor_of
 from launcher.local.settings import Settings
 from launcher.local.store import Store
 from launcher.local.uris import to_path
@@ -131,13 +129,7 @@ class EndpointCalls:
         return response()
 
     def _endpoint_record(self, name: str) -> dict[str, Any] | None:
-        folder = self.store.folder(store.ENDPOINTS, name)
-        supervisor = supervisor_of(folder)
-        if supervisor is not None:
-            reap(supervisor.pid)
-        with suppress(FileNotFoundError):
-            return reconcile.endpoint_document(folder, clock=self.clock)
-        return None
+        return reconcile.present(self.store.folder(store.ENDPOINTS, name), reconcile.endpoint_document, self.clock)
 
     def _endpoint(self, operation: str, name: str) -> dict[str, Any]:
         record = self._endpoint_record(name)

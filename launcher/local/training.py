@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import EngineError, LauncherError
 from launcher.local import debugger, reconcile, store, verdicts
-from launcher.local.processes import reap, wait_until
-from launcher.local.records import new_training_record, supervisor_of
+from launcher.local.processes import wait_until
+from launcher.local.records import new_training_record
 from launcher.local.settings import Settings
 from launcher.local.store import Document, Store
 from launcher.local.uris import to_path
@@ -163,13 +162,7 @@ class TrainingCalls:
         return response()
 
     def _record(self, name: str) -> dict[str, Any] | None:
-        folder = self.store.folder(store.TRAINING_JOBS, name)
-        supervisor = supervisor_of(folder)
-        if supervisor is not None:
-            reap(supervisor.pid)
-        with suppress(FileNotFoundError):
-            return reconcile.training_document(folder, clock=self.clock)
-        return None
+        return reconcile.present(self.store.folder(store.TRAINING_JOBS, name), reconcile.training_document, self.clock)
 
     def _job(self, operation: str, name: str) -> tuple[Path, dict[str, Any]]:
         record = self._record(name)

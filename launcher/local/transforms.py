@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import reconcile, store
-from launcher.local.processes import reap, wait_until
-from launcher.local.records import new_transform_record, supervisor_of
+from launcher.local.processes import wait_until
+from launcher.local.records import new_transform_record
 from launcher.local.settings import Settings
 from launcher.local.store import Store
 from launcher.local.uris import to_path
@@ -110,13 +109,9 @@ class TransformCalls:
         return response()
 
     def _transform_record(self, name: str) -> dict[str, Any] | None:
-        folder = self.store.folder(store.TRANSFORM_JOBS, name)
-        supervisor = supervisor_of(folder)
-        if supervisor is not None:
-            reap(supervisor.pid)
-        with suppress(FileNotFoundError):
-            return reconcile.transform_document(folder, clock=self.clock)
-        return None
+        return reconcile.present(
+            self.store.folder(store.TRANSFORM_JOBS, name), reconcile.transform_document, self.clock
+        )
 
     def _transform(self, operation: str, name: str) -> tuple[Path, dict[str, Any]]:
         record = self._transform_record(name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from launcher.local import reconcile, store
-from launcher.local.processes import reap, wait_until
-from launcher.local.records import new_tuning_record, supervisor_of
+from launcher.local.processes import wait_until
+from launcher.local.records import new_tuning_record
 from launcher.local.settings import Settings
 from launcher.local.store import Document, Store
 from launcher.local.tuning import completion, interpreter, warmstart
@@ -212,13 +211,7 @@ class TuningCalls:
         return Trials(self.store, name, search.get("Id", ""), Objective.of(_config(asked)), self._record)
 
     def _tuning_record(self, name: str) -> Document | None:
-        folder = self.store.folder(store.TUNING_JOBS, name)
-        supervisor = supervisor_of(folder)
-        if supervisor is not None:
-            reap(supervisor.pid)
-        with suppress(FileNotFoundError):
-            return reconcile.tuning_document(folder, clock=self.clock)
-        return None
+        return reconcile.present(self.store.folder(store.TUNING_JOBS, name), reconcile.tuning_document, self.clock)
 
     def _search(self, operation: str, name: str) -> tuple[Path, Document]:
         record = self._tuning_record(name)
