@@ -142,10 +142,15 @@ class Recorded:
 
 
 def may_be_made(error: ClientError | BotoCoreError) -> bool:
-    """Whether AWS may have made it for all that: it failed midway, or was not heard of again, which is no refusal."""
+    """Whether AWS may have made it for all that: it failed midway, or was not heard of again, which is no refusal.
+
+    Nor is it when boto3 asked once more, and heard that there is one already: that may be what it had asked for.
+    """
     if not isinstance(error, ClientError):
         return not isinstance(error, ParamValidationError)
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    answer, said = error.response.get("ResponseMetadata", {}), error.response["Error"]["Message"].lower()
+    again = answer.get("RetryAttempts", 0) > 0 and "already exist" in said
+    return again or answer.get("HTTPStatusCode", 0) >= 500
 
 
 def _tags(request: dict[str, Any]) -> dict[str, str]:

@@ -89,11 +89,21 @@ def test_what_was_begun_when_the_connection_broke_is_remembered(ledger: Ledger) 
     assert there(ledger) == [("model", "bees")]
 
 
-def test_what_failed_midway_is_remembered_for_it_may_have_been_made(account: Account, ledger: Ledger) -> None:
-    account.sagemaker.add_client_error("create_training_job", "InternalFailure", "try again", http_status_code=500)
+@pytest.mark.parametrize(
+    ("refusal", "remembered"),
+    [
+        ({"service_message": "try again", "http_status_code": 500}, True),
+        ({"service_message": "Cannot create already existing job", "response_meta": {"RetryAttempts": 1}}, True),
+        ({"service_message": "Cannot create already existing job", "response_meta": {"RetryAttempts": 0}}, False),
+    ],
+)
+def test_what_failed_midway_is_remembered_for_it_may_have_been_made(
+    account: Account, ledger: Ledger, refusal: dict[str, Any], remembered: bool
+) -> None:
+    account.sagemaker.add_client_error("create_training_job", "ValidationException", **refusal)
     with pytest.raises(ClientError):
         training.start(account.door, in_aws())
-    assert there(ledger) == [("training job", "job")]
+    assert bool(there(ledger)) is remembered
 
 
 def test_a_damaged_line_is_named(ledger: Ledger, tmp_path: Path) -> None:
