@@ -43,7 +43,7 @@ class EndpointPart(Frozen):
 
 
 class TuningPart(Frozen):
-    """What a preset may say of searches. Words and ranges are checked where flags are, in tuning_words."""
+    """What a preset may say of searches, and the flags of `tune` too: words and ranges are checked in tuning_words."""
 
     strategy: str | None = None
     objective: str | None = None

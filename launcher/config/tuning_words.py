@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from container.common import channels, hyperparameters
 from container.common.errors import ended
 from container.common.names import did_you_mean
-from launcher.config.presets import Preset, problem
+from launcher.config.presets import Preset, TuningPart, problem
 from launcher.config.ranges import Choices, Range, preset_range, read_range
 from launcher.config.run import RunConfig, Training, Tuning
 from launcher.config.tuning import EARLY_STOPPING, GOALS, STRATEGIES, WARM_START_TYPES, natural_goal
@@ -26,27 +26,15 @@ _WATCHING = frozenset({"rules", "debug-hook", "debug-save-interval", "debug-eval
 _STEM = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneWords:
-    """The flags of `tune`, as given; None and empty are what was not. ``training`` is what all trials share."""
+class TuneWords(TuningPart):
+    """The flags of `tune`, as given; None and empty are what was not.
+
+    Those that a preset may have too, and beside them ``training``, what all trials share, and where a search starts.
+    """
 
     training: TrainWords
-    ranges: Mapping[str, str] = field(default_factory=dict)
-    strategy: str | None = None
-    objective: str | None = None
-    goal: str | None = None
-    jobs: int | None = None
-    parallel: int | None = None
-    early_stopping: str | None = None
-    max_search_runtime: int | None = None
-    warm_start: Sequence[str] = ()
+    warm_start: tuple[str, ...] = ()
     warm_start_type: str | None = None
-    target: float | None = None
-    patience_jobs: int | None = None
-    until_converged: bool | None = None
-    random_seed: int | None = None
-    min_resource: int | None = None
-    max_resource: int | None = None
 
 
 def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
@@ -67,7 +55,7 @@ def tuning_config(words: TuneWords, preset: Preset, place: Place, *, now: dateti
     elif words.min_resource is None and words.max_resource is None:
         fields = {key: value for key, value in fields.items() if key not in ("min_resource", "max_resource")}
     try:
-        tuning = Tuning(training=training, ranges=ranges, warm_start=tuple(words.warm_start), **fields)
+        tuning = Tuning(training=training, ranges=ranges, warm_start=words.warm_start, **fields)
         return RunConfig(door=place.door, preset=preset.name or None, tuning=tuning)
     except ValueError as exc:
         said = ended(problem(exc))

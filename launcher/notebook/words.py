@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.config.presets import text_of
 from launcher.config.tuning_words import TuneWords
-from launcher.config.words import TrainWords
+from launcher.config.words import TrainWords, checked
 
 if TYPE_CHECKING:
     from launcher.notebook.shown import Data
 
 _TRAINING = {each.name for each in fields(TrainWords)}
-_TUNING = {each.name for each in fields(TuneWords)} - {"training"}
+_TUNING = set(TuneWords.model_fields) - {"training"}
 
 
 def train_words(data: Data | str | Path | None, words: Mapping[str, Any]) -> TrainWords:
@@ -31,8 +31,8 @@ def train_words(data: Data | str | Path | None, words: Mapping[str, Any]) -> Tra
 
 
 def tune_words(data: Data | str | Path | None, words: Mapping[str, Any]) -> TuneWords:
-    """The flags of `tune`; a range may be a list of values."""
+    """The flags of `tune`; a range may be a list of values. Raises ConfigError."""
     given = {name: value for name, value in words.items() if name in _TUNING}
     ranges = {name: text_of(value) for name, value in given.pop("ranges", {}).items()}
     shared = {name: value for name, value in words.items() if name not in _TUNING}
-    return TuneWords(training=train_words(data, shared), ranges=ranges, **given)
+    return checked(TuneWords, training=train_words(data, shared), ranges=ranges, **given)
