@@ -65,7 +65,8 @@ def _imagenet(design: Design) -> nn.Module:
         net = blank(design.architecture, size)
         net.load_state_dict(state)
     except (URLError, OSError, RuntimeError, ValueError) as exc:
-        reason = first_line(getattr(exc, "reason", exc))
+        cause = getattr(exc, "reason", exc)
+        reason = getattr(cause, "strerror", None) or first_line(cause)
         raise WeightsError(
             f"ImageNet weights for {design.architecture} cannot be had ({reason}); {THREE_WAYS}."
         ) from exc
