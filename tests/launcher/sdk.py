@@ -29,7 +29,14 @@ class Catcher:
 
 
 def quiet(monkeypatch: pytest.MonkeyPatch, folder: Any) -> None:
-    """Neither its settings on this machine nor an instance's credentials are looked for."""
+    """Neither its settings on this machine nor an instance's credentials are looked for.
+
+    The one setting that it is told (``session``) it would check against its schema some twenty times a request, which
+    takes it seconds.
+    """
+    import sagemaker.utils
+
+    monkeypatch.setattr(sagemaker.utils, "validate_sagemaker_config", lambda _settings: None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", str(folder / "admin"))
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(folder / "user"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,21 @@ def job(**changes: Any) -> Transform:
     return Transform(**{**WORDS, **changes})
 
 
-def theirs(transform: Transform, catcher: sdk.Catcher) -> dict[str, dict[str, Any]]:
-    """The requests that the SDK sends for the same job."""
+@pytest.fixture(scope="module")
+def caught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sdk.Catcher, Any]]:
+    """The SDK's session for all cases, which takes it a second to make, on one catcher."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        sdk.quiet(monkeypatch, tmp_path_factory.mktemp("sdk"))
+        catcher = sdk.Catcher()
+        yield catcher, sdk.session(catcher)
+
+
+def theirs(transform: Transform, session: Any) -> None:
+    """Have the SDK send its requests for the same job."""
     from sagemaker.model import Model
     from sagemaker.transformer import Transformer
 
-    managed, session = transform.managed, sdk.session(catcher)
+    managed = transform.managed
     key, tags = managed.kms_key, requests.create_transform_job(transform)["Tags"]
     on_disk = None if transform.instance_type.startswith("ml.g5.") else key
     machines: dict[str, Any] = {
@@ -75,7 +85,6 @@ def theirs(transform: Transform, catcher: sdk.Catcher) -> dict[str, dict[str, An
         transform.input, data_type="ManifestFile" if transform.listed else "S3Prefix", job_name=transform.name,
         content_type=transform.content_type, wait=False, model_client_config=client if transform.timeout else None,
     )  # fmt: skip
-    return catcher.caught
 
 
 def without_nothing(request: Any) -> Any:
@@ -87,11 +96,12 @@ def without_nothing(request: Any) -> Any:
 
 @pytest.mark.parametrize("intent", INTENTS.values(), ids=INTENTS)
 def test_the_requests_are_those_that_awss_own_sdk_sends(
-    intent: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    intent: dict[str, Any], caught: tuple[sdk.Catcher, Any]
 ) -> None:
-    sdk.quiet(monkeypatch, tmp_path)
-    transform = job(**intent)
-    sent = theirs(transform, sdk.Catcher())
+    transform, (catcher, session) = job(**intent), caught
+    catcher.caught.clear()
+    theirs(transform, session)
+    sent = catcher.caught
     model, request = requests.create_transform_model(transform), requests.create_transform_job(transform)
     assert model == without_nothing(sent.get("create_model"))
     assert request == without_nothing(sent["create_transform_job"])
