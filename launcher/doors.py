@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from launcher.config.run import Door as Kind
 
@@ -72,6 +72,14 @@ class Logs(Protocol):
     def get_log_events(self, **request: Any) -> Answer: ...
 
 
+class Listed(NamedTuple):
+    """An object under a prefix: what follows the prefix in its key, bytes, and when it was written (since 1970)."""
+
+    key: str
+    size: int
+    written: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Door:
     """Clients, and how many seconds to leave between two looks at something that changes.
@@ -93,8 +101,8 @@ class Door:
     address: Callable[[str], str | None] = lambda _endpoint: None
     # None where nothing scales by itself.
     autoscaling: AutoScaling | None = None
-    # The objects under a prefix, in order: what follows the prefix in each key, and bytes.
-    listing: Callable[[str], Iterable[tuple[str, int]]] = lambda _uri: ()
+    # The objects under a prefix, in order.
+    listing: Callable[[str], Iterable[Listed]] = lambda _uri: ()
     # Bytes under a prefix of S3; counted no further than asked.
     measure: Callable[[str, int], int] = lambda _uri, _enough: 0
 

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
+from launcher.doors import Listed
 from launcher.errors import AwsError, NotFound
 
 _ABSENT = ("NoSuchKey", "NoSuchBucket", "404")
@@ -41,18 +42,18 @@ class Objects:
         except S3UploadFailedError as exc:
             raise AwsError(f"{' '.join(str(exc).split())}; these credentials need s3:PutObject there.") from exc
 
-    def listing(self, uri: str) -> Iterator[tuple[str, int]]:
-        """What follows ``uri`` in the address of each object that begins with it, and its bytes; in order."""
+    def listing(self, uri: str) -> Iterator[Listed]:
+        """Each object whose address begins with ``uri``, in order."""
         bucket, prefix = split(uri)
         for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for each in page.get("Contents", []):
-                yield each["Key"].removeprefix(prefix), each["Size"]
+                yield Listed(each["Key"].removeprefix(prefix), each["Size"], each["LastModified"].timestamp())
 
     def measure(self, uri: str, enough: int) -> int:
         """Bytes of all objects whose address begins with ``uri``; no more are counted than make ``enough``."""
         total = 0
-        for _place, size in self.listing(uri):
-            total += size
+        for each in self.listing(uri):
+            total += each.size
             if total >= enough:
                 break
         return total

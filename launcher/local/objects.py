@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from launcher.doors import Listed
 from launcher.errors import NotFound, UnusableData
 from launcher.local.uris import to_path
 
@@ -33,14 +34,15 @@ def write(uri: str, file: Path) -> None:
         raise
 
 
-def listing(uri: str) -> Iterator[tuple[str, int]]:
-    """The place below the folder ``uri`` and the bytes of each file; nothing where there is no folder.
+def listing(uri: str) -> Iterator[Listed]:
+    """Each file below the folder ``uri``; nothing where there is no folder.
 
     Raises UnusableData, and OSError for a folder that cannot be read.
     """
     folder = to_path(uri)
     for path in files(folder) if folder.is_dir() else ():
-        yield path.relative_to(folder).as_posix(), path.stat().st_size
+        status = path.stat()
+        yield Listed(path.relative_to(folder).as_posix(), status.st_size, status.st_mtime)
 
 
 def files(folder: Path) -> Iterator[Path]:

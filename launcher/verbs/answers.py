@@ -105,9 +105,11 @@ def _job(door: Door, description: Description) -> _Job:
             head, *keys = json.load(file)
         prefix = head["prefix"]
     else:
-        keys = [key for key, _size in door.listing(prefix)]
+        keys = [each.key for each in door.listing(prefix)]
     output = description["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"
-    there = {key for key, _size in door.listing(output)}
+    # What an earlier job has left there, and this one could not answer anew, is no answer of this one.
+    since = description["CreationTime"].timestamp()
+    there = {each.key for each in door.listing(output) if each.written >= since}
     return _Job(prefix, {key: _below(output, f"{key}{SUFFIX}") if f"{key}{SUFFIX}" in there else None for key in keys})
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from launcher.config.instances import key_remark
 from launcher.config.transform import Transform
-from launcher.doors import Door
+from launcher.doors import Door, Listed
 from launcher.errors import ConfigError, NotFound
 from launcher.local import objects
 from launcher.local.uris import to_uri
@@ -51,19 +51,19 @@ class Selection:
         return not (self.folders or self.empty or self.others or self.answered)
 
 
-def select(objects: Iterable[tuple[str, int]], answers: Collection[str] = ()) -> Selection:
-    """Look over the objects under a prefix, keys and bytes; ``answers`` are keys under the output."""
-    there = set(answers)
+def select(there: Iterable[Listed], answers: Collection[str] = ()) -> Selection:
+    """Look over the objects under a prefix; ``answers`` are keys under the output."""
+    known = set(answers)
     keys, folders, empty, others, answered = [], [], [], [], []
     largest = ("", 0)
-    for key, size in objects:
+    for key, size, _written in there:
         if not key or key.endswith("/"):
             folders.append(key)
         elif not is_picture(PurePosixPath(key)):
             others.append(key)
         elif size == 0:
             empty.append(key)
-        elif f"{key}{SUFFIX}" in there:
+        elif f"{key}{SUFFIX}" in known:
             answered.append(key)
         else:
             keys.append(key)
@@ -122,7 +122,7 @@ def settled(
     if folder is None and door is None:
         return transform
     there = objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ()
-    answers = [key for key, _size in door.listing(f"{transform.output}/")] if door and resume else []
+    answers = [each.key for each in door.listing(f"{transform.output}/")] if door and resume else []
     chosen = select(there, answers)
     _tell(chosen, say)
     check(chosen, transform)

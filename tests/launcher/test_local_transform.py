@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from launcher.config.transform import Transform
 from launcher.config.words import LOCAL_ROLE
-from launcher.doors import Door
+from launcher.doors import Door, Listed
 from launcher.errors import JobFailed, JobStopped, NotFound
 from launcher.local.uris import to_uri
 from launcher.requests import create_transform_job, create_transform_model
@@ -101,13 +103,17 @@ def test_one_bad_picture_fails_the_job_by_its_name_and_the_others_stay(
     door: Door, transform: Make, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "bee" / "3 é.jpg").write_bytes(b"bad")
+    # An earlier job's, of the same name.
+    (tmp_path / "the answers" / "bee").mkdir(parents=True)
+    (tmp_path / "the answers" / "bee" / "3 é.jpg.out").write_text("old")
+    os.utime(tmp_path / "the answers" / "bee" / "3 é.jpg.out", (0, 0))
     (folder / "bee" / "4 é.jpg").write_bytes(b"x" * (1 << 20) + b"x")
     described = run(door, transform(payload=1))
     with pytest.raises(JobFailed, match=r"bee/3 é\.jpg \(400: These bytes are no image\)"):
         transforms.conclude(described)
     assert described["FailureReason"].startswith("ClientError: 2 of 12 objects have no answer")
     assert "more than MaxPayloadInMB, 1" in described["FailureReason"]
-    assert len(written(tmp_path)) == 10 and "bee/3 é.jpg: ClientError: 400" in log(door, "batch")
+    assert len(written(tmp_path)) == 11 and "bee/3 é.jpg: ClientError: 400" in log(door, "batch")
     assert answers.result(door, described).answered == 10
 
 
@@ -117,7 +123,7 @@ def test_what_is_answered_is_left_out_by_a_manifest(door: Door, transform: Make,
     (tmp_path / "the answers" / "ant").mkdir(parents=True)
     (tmp_path / "the answers" / "ant" / "0 é.jpg.out").write_text("kept")
     job = transform()
-    done = [key for key, _size in door.listing(job.output + "/")]
+    done = [each.key for each in door.listing(job.output + "/")]
     chosen = select(door.listing(job.input), done)
     assert (chosen.others, chosen.empty, chosen.answered) == (("notes.txt",), ("bee/empty.jpg",), ("ant/0 é.jpg",))
     job = listed(job, chosen, door.write)
@@ -128,7 +134,8 @@ def test_what_is_answered_is_left_out_by_a_manifest(door: Door, transform: Make,
 
 
 def test_the_marks_of_folders_in_s3_are_left_out_without_a_word() -> None:
-    there = [("", 0), ("ant/", 0), ("ant/1.JPG", 9), ("ant/2.tiff", 10), ("ant/1.JPG.out", 5)]
+    sizes = {"": 0, "ant/": 0, "ant/1.JPG": 9, "ant/2.tiff": 10, "ant/1.JPG.out": 5}
+    there = [Listed(key, size) for key, size in sizes.items()]
     chosen = select(there)
     assert (chosen.keys, chosen.folders, chosen.others) == (
         ("ant/1.JPG", "ant/2.tiff"),
@@ -173,9 +180,6 @@ def test_a_server_that_fails_is_the_reason(
 def test_a_supervisor_that_was_killed_leaves_a_job_that_says_so(
     door: Door, transform: Make, folder: Path, state: Path
 ) -> None:
-    import os
-    import signal
-
     (folder / "bee" / "5 é.jpg").write_bytes(b"wait")
     transforms.start(door, transform())
     record = state / "transform-jobs/batch/supervisor.json"

@@ -24,6 +24,7 @@ from launcher.config.words import Place, TrainWords
 from launcher.errors import ConfigError, NotFound
 from launcher.verbs.sizing import input_mode
 from tests.launcher import sdk
+from tests.launcher.test_aws import NOW
 from tests.launcher.test_requests import MODEL, check, in_aws
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK's imports warn of much
@@ -208,9 +209,10 @@ def test_channels_that_hold_nothing_are_refused_before_a_machine_is_paid_for() -
 def test_what_lies_under_a_prefix_is_counted_as_far_as_is_asked() -> None:
     client: Any = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
     with Stubber(client) as stub:
-        page = {"Contents": [{"Key": "dogs/1", "Size": 3}], "IsTruncated": True, "NextContinuationToken": "n"}
+        first, second = ({"Key": f"dogs/{size}", "Size": size, "LastModified": NOW} for size in (3, 4))
+        page = {"Contents": [first], "IsTruncated": True, "NextContinuationToken": "n"}
         stub.add_response("list_objects_v2", page, {"Bucket": "b", "Prefix": "dogs"})
-        stub.add_response("list_objects_v2", {"Contents": [{"Key": "dogs/2", "Size": 4}]}, None)
+        stub.add_response("list_objects_v2", {"Contents": [second]}, None)
         assert Objects(lambda: client).measure("s3://b/dogs", 100) == 7
         stub.add_response("list_objects_v2", page, None)
         assert Objects(lambda: client).measure("s3://b/dogs", 2) == 3

@@ -78,7 +78,7 @@ def look(account: Account, status: str, *lines: str, **more: Any) -> None:
 
 
 def objects(account: Account, bucket: str, prefix: str, *keys: str) -> None:
-    found = [{"Key": prefix + key, "Size": 9} for key in keys]
+    found = [{"Key": prefix + key, "Size": 9, "LastModified": NOW} for key in keys]
     account.s3.add_response("list_objects_v2", {"Contents": found, "IsTruncated": False},
                             {"Bucket": bucket, "Prefix": prefix})  # fmt: skip
 
