@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from launcher import requests
@@ -181,6 +182,21 @@ def test_the_answers_are_scored_by_the_models_own_classes(account: Account, tmp_
         account.s3.add_response("get_object", {"Body": StreamingBody(BytesIO(data), len(data))})  # type: ignore[arg-type]
     assert run(account, tmp_path / "state", score=True) == (0, "")
     assert "right     1 of 2 (50.0%)" in capsys.readouterr().out
+
+
+def test_ctrl_c_lets_go_and_says_how_to_come_back(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def interrupted(*_: Any) -> Iterator[Any]:
+        raise KeyboardInterrupt
+        yield
+
+    begun(account)
+    monkeypatch.setattr(transforms, "watch", interrupted)
+    with pytest.raises(click.exceptions.Exit) as left:
+        run(account, tmp_path)
+    said = capsys.readouterr().err
+    assert left.value.exit_code == 130 and "the job batch goes on" in said and f"stop batch --state {tmp_path}" in said
 
 
 def test_stop_and_delete_leave_nothing_recorded(account: Account, ledger: Ledger, tmp_path: Path) -> None:
