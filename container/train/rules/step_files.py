@@ -34,6 +34,9 @@ from smdebug.core.tfrecord.record_writer import CHECKSUM_MAGIC_BYTES, masked_crc
 # Steps that may wait for the disk, and their bytes: one that is so far behind is too slow for more.
 MOST_WAITING, MOST_BYTES = 64, 256 * 2**20
 
+# What is written in the end waits for the disk so long, and no longer.
+SECONDS_TO_END = 60.0
+
 Write = Callable[[], None]
 
 
@@ -65,14 +68,16 @@ class Disk:
             self._bytes += size
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """Wait until all is written. Raises what has kept it from that."""
+    def close(self, seconds: float = SECONDS_TO_END) -> None:
+        """Wait until all is written. Raises what has kept it from that, TimeoutError after so many ``seconds``."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(seconds)
         if self._failure is not None:
             raise self._failure
+        if self._thread.is_alive():
+            raise TimeoutError(f"the last tensors were not written in {seconds:g} seconds")
 
     def _work(self) -> None:
         while True:

@@ -92,6 +92,14 @@ def test_large_steps_wait_for_the_disk_sooner() -> None:
     assert not disk.behind
 
 
+def test_a_disk_that_hangs_is_waited_for_only_so_long() -> None:
+    disk, may = Disk(), threading.Event()
+    disk.tell(lambda: may.wait(60) and None, 1)
+    with pytest.raises(TimeoutError, match="not written in"):
+        disk.close(0.1)
+    may.set()
+
+
 def test_a_full_disk_is_told_to_whoever_saves_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, _content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
