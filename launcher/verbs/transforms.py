@@ -18,6 +18,7 @@ from launcher.verbs.logs import LogFollower
 from launcher.verbs.named import is_missing
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import Ended, Event, Logged, Moved
+from launcher.verbs.undoing import taken_back
 
 Description = named.Description
 
@@ -25,14 +26,12 @@ Description = named.Description
 def start(door: Door, transform: Transform) -> str:
     """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused."""
     client, model = door.sagemaker, create_transform_model(transform)
-    if model:
-        client.create_model(**model)
-    try:
-        client.create_transform_job(**create_transform_job(transform))
-    except ClientError:
+    with taken_back() as made:
         if model:
-            client.delete_model(ModelName=model["ModelName"])
-        raise
+            client.create_model(**model)
+            name = model["ModelName"]
+            made.append((f"model {name}", partial(client.delete_model, ModelName=name)))
+        client.create_transform_job(**create_transform_job(transform))
     return transform.name
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from botocore.exceptions import ClientError
 
 from launcher import requests
 from launcher.aws.ledger import Ledger
@@ -154,6 +155,27 @@ def test_a_refused_job_takes_its_model_back(account: Account, ledger: Ledger, tm
     status, said = run(account, tmp_path)
     assert status == 8 and "ask for a higher quota" in said
     assert ledger.there() == []
+
+
+def test_a_job_that_failed_midway_keeps_its_model_for_it_may_run(
+    account: Account, ledger: Ledger, tmp_path: Path
+) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN})
+    account.sagemaker.add_client_error("create_transform_job", "InternalFailure", "try again", http_status_code=500)
+    with pytest.raises(ClientError) as refused:
+        transforms.start(account.door, BATCH)
+    assert "What was made for it stays" in refused.value.__notes__[0]
+    assert [each.kind for each in ledger.there()] == ["model", "transform job"]
+
+
+def test_a_model_that_cannot_be_taken_back_is_told_beside_the_refusal(account: Account, ledger: Ledger) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN})
+    account.sagemaker.add_client_error("create_transform_job", "ResourceLimitExceeded", "The limit is 0 Instances")
+    account.sagemaker.add_client_error("delete_model", "AccessDeniedException", "not authorized")
+    with pytest.raises(ClientError, match="The limit is 0 Instances") as refused:
+        transforms.start(account.door, BATCH)
+    assert "model batch stays" in refused.value.__notes__[0]
+    assert [each.kind for each in ledger.there()] == ["model"]
 
 
 def test_the_answers_are_scored_by_the_models_own_classes(account: Account, tmp_path: Path, capsys: Any) -> None:
