@@ -57,6 +57,9 @@ class Transform(Frozen):
             raise ValueError(f"a transform job takes {_MOST_VARIABLES} variables; leave out some --env")
         if self.model_data and self.model_name != self.name:
             raise ValueError(f"the model that is made for job {self.name} has its name, and not {self.model_name}")
+        if not self.model_data and self.model_name == self.name:
+            # A job's own model has its name, and goes with it.
+            raise ValueError(f"model {self.model_name} is there already, and no job's own; choose another --name")
         return self
 
 

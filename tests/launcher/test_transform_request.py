@@ -160,6 +160,7 @@ def test_a_folder_is_pushed_beside_the_output_unless_told_where(tmp_path: Path) 
         ({"input": __file__}, "is a file, and transform takes a folder"),
         ({"environment": {f"V{n}": "1" for n in range(17)}}, "takes 16 variables"),
         ({"model_data": None, "model_name": "bees", "managed": {"isolated": True}}, "bees is there already"),
+        ({"model_data": None, "model_name": "bees", "name": "bees"}, "no job's own; choose another --name"),
         ({"model_data": "model.tar.gz"}, "AWS reads s3:// addresses"),
     ],
 )
