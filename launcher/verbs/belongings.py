@@ -12,7 +12,7 @@ from launcher.config.run import model_name
 from launcher.config.words import name_stem
 from launcher.doors import Door
 from launcher.requests.endpoint import OWNER_TAG
-from launcher.verbs.named import is_missing
+from launcher.verbs.named import is_forbidden, is_missing
 
 # AWS gives so many at once at most.
 _PAGE = 100
@@ -31,12 +31,25 @@ def of_endpoint(door: Door, name: str, *, serving: str) -> Belongings:
     """Those that are named after the endpoint and carry its tag, even if its ``serving`` configuration names none.
 
     A configuration of the endpoint's own name is its own without the tag, and so are models named as a configuration
-    of its own is. Any other may be another endpoint's too.
+    of its own is. Any other may be another endpoint's too. Where the credentials may not list them or read their tags,
+    which must not keep an endpoint that is paid for, ``others`` tells so.
     """
     client = door.sagemaker
-    configs = {*_tagged(door, client.list_endpoint_configs, "EndpointConfig", name), *({serving} & {name})}
-    models = set(_tagged(door, client.list_models, "Model", name))
-    others = [] if serving in configs else [f"endpoint configuration {serving}"]
+    others: list[str] = []
+
+    def tagged(call: Callable[..., dict[str, Any]], word: str, what: str) -> set[str]:
+        try:
+            return set(_tagged(door, call, word, name))
+        except ClientError as exc:
+            if not is_forbidden(exc):
+                raise
+            others.append(f"any {what} of other versions, which these credentials may not list with their tags")
+            return set()
+
+    configs = tagged(client.list_endpoint_configs, "EndpointConfig", "endpoint configurations") | ({serving} & {name})
+    models = tagged(client.list_models, "Model", "models")
+    if serving not in configs:
+        others.append(f"endpoint configuration {serving}")
     for config in sorted({*configs, serving}):
         for variant in variants(door, config):
             model = variant["ModelName"]

@@ -56,6 +56,11 @@ def is_missing(error: ClientError) -> bool:
     )
 
 
+def is_forbidden(error: ClientError) -> bool:
+    """Whether an error says that the credentials lack a permission."""
+    return bool(error.response["Error"]["Code"] == "AccessDeniedException")
+
+
 def _is_no_name(error: ClientError, member: str) -> bool:
     """Whether an error says that ``member`` cannot be a name: too long, or of other characters than those have."""
     said = error.response["Error"]

@@ -11,6 +11,7 @@ from launcher import requests
 from launcher.config.run import Endpoint
 from launcher.doors import Door
 from launcher.errors import JobFailed
+from launcher.verbs.named import is_forbidden
 
 Target = dict[str, Any]
 
@@ -41,7 +42,7 @@ def in_the_way(door: Door, endpoint: Endpoint, serving: Sequence[dict[str, Any]]
     try:
         found = _targets(door, endpoint.name, changed)
     except ClientError as exc:
-        if _is_forbidden(exc):
+        if is_forbidden(exc):
             return []  # then AWS itself refuses what is scaled
         raise
     if found and not endpoint.hosting.scaling:
@@ -58,7 +59,7 @@ def unscale(door: Door, name: str, variants: Iterable[str]) -> list[str]:
         found = _targets(door, name, variants)
     except ClientError as exc:
         # Whoever may not look has scaled nothing, which must not stand in the way of deleting.
-        if _is_forbidden(exc):
+        if is_forbidden(exc):
             return ["any autoscaling, which these credentials may not see"]
         raise
     take_off(door, list(found.values()))
@@ -83,7 +84,3 @@ def _targets(door: Door, name: str, variants: Iterable[str]) -> dict[str, Target
     )["ScalableTargets"]
     there = {each["ResourceId"] for each in found}
     return {variant: target for variant, target in wanted.items() if target["ResourceId"] in there}
-
-
-def _is_forbidden(error: ClientError) -> bool:
-    return bool(error.response["Error"]["Code"] == "AccessDeniedException")

@@ -216,3 +216,21 @@ def test_who_may_not_look_at_scaling_may_delete_all_the_same(account: Scaled) ->
     deletion = endpoints.delete(account.door, "bees")
     assert deletion.gone == ["endpoint bees"]
     assert deletion.kept == ["any autoscaling, which these credentials may not see"]
+
+
+@pytest.mark.parametrize("refused", ["list_models", "list_tags"])
+def test_who_may_not_list_what_is_its_own_may_end_what_is_paid_for(account: Scaled, refused: str) -> None:
+    account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    expect_tagged(account, "list_endpoint_configs", "EndpointConfig", {})
+    if refused == "list_tags":
+        summary = {"ModelName": "bees", "ModelArn": MODEL_ARN["ModelArn"], "CreationTime": NOW}
+        account.sagemaker.add_response("list_models", {"Models": [summary]})
+    account.sagemaker.add_client_error(refused, "AccessDeniedException")
+    account.sagemaker.add_response("describe_endpoint_config", config_described("bees", "bees"))
+    account.sagemaker.add_response("delete_endpoint", {}, {"EndpointName": "bees"})
+    account.sagemaker.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "bees"})
+    account.sagemaker.add_response("delete_model", {}, {"ModelName": "bees"})
+    account.missing("describe_endpoint")
+    deletion = endpoints.delete(account.door, "bees")
+    assert deletion.gone == ["endpoint bees", "endpoint configuration bees", "model bees"]
+    assert deletion.kept == ["any models of other versions, which these credentials may not list with their tags"]
