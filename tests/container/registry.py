@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.container.debian import unpacked
 
 # bcrypt of moto's token, which is the account's number and a word.
 _PASSWORDS = "AWS:$2b$05$UIQhV6nlujAKpK6LH9UJAuSd5O3L31oHbT3KLGvZgUFBylhwqumsq\n"
@@ -24,7 +24,7 @@ auth: {{htpasswd: {{realm: tests, path: {folder}/passwords}}}}
 @contextmanager
 def registry(folder: Path) -> Iterator[str]:
     """HOST:PORT of a registry that keeps its images under ``folder``; skips where the package cannot be had."""
-    program = _program(folder)
+    program = unpacked("docker-registry", folder) / "usr/bin/docker-registry"
     (folder / "passwords").write_text(_PASSWORDS)
     (folder / "config.yml").write_text(_CONFIG.format(folder=folder))
     log = folder / "registry.log"
@@ -39,12 +39,3 @@ def registry(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _program(folder: Path) -> Path:
-    asked = subprocess.run(["apt-get", "download", "docker-registry"], cwd=folder, capture_output=True, text=True)
-    if asked.returncode != 0:
-        pytest.skip(f"Debian's docker-registry cannot be had ({asked.stderr.strip()[-200:]})")
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "--extract", package, folder / "package"], check=True)
-    return folder / "package/usr/bin/docker-registry"

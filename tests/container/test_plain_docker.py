@@ -133,10 +133,10 @@ def test_a_container_killed_in_mid_epoch_ends_with_the_undisturbed_metrics(
     assert same(result(root), undisturbed)
 
 
-def test_sigterm_checkpoints_within_30_seconds_and_the_next_start_goes_on(
+def test_sigterm_checkpoints_within_30_seconds_and_a_fresh_container_goes_on(
     data: Path, undisturbed: dict, tmp_path: Path, name: str
 ) -> None:
-    root = jobs.opt_ml(tmp_path, data, SLOWER)
+    root = jobs.opt_ml(tmp_path / "interrupted", data, SLOWER)
     jobs.start_training(root, name)
     jobs.wait_for_log(name, "stage=train", after="epoch=1 ")
     began = time.monotonic()
@@ -146,8 +146,12 @@ def test_sigterm_checkpoints_within_30_seconds_and_the_next_start_goes_on(
     assert docker("inspect", "-f", "{{.State.ExitCode}}", name).stdout.strip() != "137"
     assert list((root / "checkpoints").iterdir())
     assert not (root / "output" / "failure").exists()
-    jobs.train(root)
-    assert same(result(root), undisturbed)
+    # All that SageMaker brings to the next instance after a spot interruption.
+    fresh = jobs.opt_ml(tmp_path / "fresh", data, SLOWER)
+    shutil.copytree(root / "checkpoints", fresh / "checkpoints")
+    _, said = jobs.train(fresh)
+    assert "epoch=1 " not in said, "it began again instead of resuming"
+    assert same(result(fresh), undisturbed)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_model(data: Path, tmp_path: Path) -> None:
