@@ -40,7 +40,7 @@ from launcher.opening import DoorWords
 @click.option("--env", "environment", multiple=True, callback=pairs, metavar="NAME=VALUE",
               help="An environment variable of the server; repeatable.")  # fmt: skip
 @click.option("--push-to", metavar="S3-URI", help="AWS: where a folder of this machine is uploaded.  [default: "
-              "transform-input/FOLDER in the output's bucket]")  # fmt: skip
+              "transform-input/FOLDER-DIGEST in the output's bucket]")  # fmt: skip
 @transform_aws_options
 @click.option("--no-wait", is_flag=True, help="Start the job and return at once.")
 @click.option("--dry-run", is_flag=True, help="Print the requests as JSON and start nothing.")

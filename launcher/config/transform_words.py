@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from launcher.local.uris import to_path
 
 # Where a folder of this machine goes in the bucket of the output.
 _PUSHED = "transform-input"
+_DIGITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +119,12 @@ def _input(words: TransformWords, output: str, place: Place) -> str:
     _check_folder(folder, words.input)
     if words.push_to:
         return given_uri(words.push_to, place, "--push-to").rstrip("/") + "/"
-    stem = re.sub(r"[^a-zA-Z0-9._-]+", "-", folder.resolve().name).strip("-.") or "pictures"
+    whole = folder.resolve()
+    stem = re.sub(r"[^a-zA-Z0-9._-]+", "-", whole.name).strip("-.") or "pictures"
+    # Many a folder is called test, and a job in progress reads what lies there.
+    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:_DIGITS]
     bucket = output.removeprefix("s3://").partition("/")[0]
-    return f"s3://{bucket}/{_PUSHED}/{stem}/"
+    return f"s3://{bucket}/{_PUSHED}/{stem}-{digest}/"
 
 
 def _check_folder(folder: Path, given: str) -> None:

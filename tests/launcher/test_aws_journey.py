@@ -99,24 +99,23 @@ def test_a_folder_is_pushed_and_asked_about_without_an_endpoint(launch: Launch, 
     client, s3 = boto3.client("sagemaker", region_name=REGION), boto3.client("s3", region_name=REGION)
 
     dry = json.loads(launch(*words, "--name", "dogs", "--dry-run").stdout)["create_transform_job"]
+    place = dry["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     said = good(launch(*words, "--name", "dogs", "--kms-key", "k", "--tag", "team=hands"))
     assert "Cost: $0.23 an hour until the last picture is answered" in said
-    assert "3 pictures to send to s3://pictures/transform-input/test/" in said and "pictures  0 of 3" in said
+    assert f"3 pictures to send to {place}" in said and "pictures  0 of 3" in said
     job = client.describe_transform_job(TransformJobName="dogs")
     assert job["TransformInput"] == dry["TransformInput"]
-    assert job["TransformInput"]["DataSource"]["S3DataSource"] == {
-        "S3DataType": "S3Prefix", "S3Uri": "s3://pictures/transform-input/test/"
-    }  # fmt: skip
+    assert job["TransformInput"]["DataSource"]["S3DataSource"] == {"S3DataType": "S3Prefix", "S3Uri": place}
     assert job["TransformOutput"]["KmsKeyId"] == job["TransformResources"]["VolumeKmsKeyId"] == "k"
     assert statuses(launch) == [("transform job", "dogs", "Completed")]
 
     # What has its answer, and what lies there and is not of the folder, is left out by a manifest.
     s3.put_object(Bucket="pictures", Key="answers/pug/1.jpg.out", Body=b"{}")
-    s3.put_object(Bucket="pictures", Key="transform-input/test/old.jpg", Body=b"x")
+    s3.put_object(Bucket="pictures", Key=f"{place.removeprefix('s3://pictures/')}old.jpg", Body=b"x")
     said = good(launch(*words, "--name", "rest", "--resume"))
     assert "Left out, answered already: 1 (pug/1.jpg)." in said and "2 are there already" in said
     manifest = json.loads(s3.get_object(Bucket="pictures", Key="answers/rest.manifest")["Body"].read())
-    assert manifest == [{"prefix": "s3://pictures/transform-input/test/"}, "husky/1.jpg", "pug/2.jpg"]
+    assert manifest == [{"prefix": place}, "husky/1.jpg", "pug/2.jpg"]
     source = client.describe_transform_job(TransformJobName="rest")["TransformInput"]["DataSource"]["S3DataSource"]
     assert source == {"S3DataType": "ManifestFile", "S3Uri": "s3://pictures/answers/rest.manifest"}
 

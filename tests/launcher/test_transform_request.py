@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,8 +144,12 @@ def test_a_job_is_named_after_the_moment_and_its_model_after_it() -> None:
 
 def test_a_folder_is_pushed_beside_the_output_unless_told_where(tmp_path: Path) -> None:
     folder = tmp_path / "my pictures"
+    (tmp_path / "other" / folder.name).mkdir(parents=True)
     folder.mkdir()
-    assert configured(input=str(folder)).input == "s3://b/transform-input/my-pictures/"
+    place = configured(input=str(folder)).input
+    assert re.fullmatch(r"s3://b/transform-input/my-pictures-[0-9a-f]{8}/", place)
+    assert configured(input=f"{folder}/.").input == place, "the same folder goes to the same place"
+    assert configured(input=str(tmp_path / "other" / folder.name)).input != place, "another of its name does not"
     assert configured(input=str(folder), push_to="s3://c/d").input == "s3://c/d/"
     local = configured("local", input=str(folder), output=None, model_data=str(folder), instance_count=4)
     assert local.input == f"file://{tmp_path}/my%20pictures/" and local.instance_type == "local"
