@@ -82,11 +82,13 @@ def command(
     from launcher.verbs import models
     from launcher.verbs.selection import settled
 
-    where = where.at(model)
+    placed = models.by_place(model)
+    if not placed:
+        where = where.at(model)
     managed = shield_words(words)
     remark(where, instance_type=words["instance_type"], instances=words["instance_count"], push_to=words["push_to"],
            **idle(managed))  # fmt: skip
-    found = models.by_place(model) or models.find(where.open_for(model), model)
+    found = placed or models.find(where.open_for(model), model)
     given = TransformWords(input=pictures, model_data=found.model_data, model_name=found.model_name, managed=managed,
                            **words)  # fmt: skip
     config = transform_config(given, load_preset(preset) if preset else Preset(), where.place(), stem=found.stem)

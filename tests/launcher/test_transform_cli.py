@@ -90,6 +90,8 @@ def test_what_cannot_be_done_is_one_sentence(launch: Launch, model: Path, folder
     (tmp_path / "empty").mkdir()
     none = launch("transform", "--local", "process", model, tmp_path / "empty")
     assert none.exit_code == 3 and "There is no picture at" in none.stderr
+    # A folder by its whole path is a place, and no name that this machine knows.
+    assert "--instance-type is missing" in launch("transform", model, folder, "--output", "s3://b/answers").stderr
     (folder / "large.jpg").write_bytes(b"x" * (2 << 20))
     large = launch("transform", "--local", "process", model, folder, "--max-payload", 1)
     assert large.exit_code == 2 and "large.jpg has 2.0 MB, and --max-payload is 1" in large.stderr
