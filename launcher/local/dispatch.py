@@ -7,11 +7,12 @@ requests that fail for the server's sake (5xx, a broken connection) are made aga
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
-import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,12 +149,20 @@ class Dispatch:
                 why = f"the server cannot be reached ({exc or type(exc).__name__})"
                 continue
             if answer.status < 300:
-                _write(self._output / f"{item.key}.out", payload)
-                return None
+                return self._kept(item.key, payload)
             why = f"{answer.status}: {_said(payload)}"
             if answer.status < 500 and answer.status != http.HTTPStatus.TOO_MANY_REQUESTS:
                 return Fault(item.key, "ClientError", why)
         return Fault(item.key, "AlgorithmError", why)
+
+    def _kept(self, key: str, payload: bytes) -> Fault | None:
+        try:
+            _write(self._output / f"{key}.out", payload)
+        except OSError as exc:
+            if exc.errno != errno.ENAMETOOLONG:
+                raise
+            return Fault(key, "ClientError", "with .out its name is too long for this disk")
+        return None
 
 
 def _said(payload: bytes) -> str:
@@ -166,7 +175,8 @@ def _said(payload: bytes) -> str:
 
 def _write(place: Path, data: bytes) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    # Not of the answer's name, which may be as long as names can be.
+    partial = place.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         partial.write_bytes(data)
         partial.replace(place)

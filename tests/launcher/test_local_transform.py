@@ -108,13 +108,19 @@ def test_one_bad_picture_fails_the_job_by_its_name_and_the_others_stay(
     (tmp_path / "the answers" / "bee" / "3 é.jpg.out").write_text("old")
     os.utime(tmp_path / "the answers" / "bee" / "3 é.jpg.out", (0, 0))
     (folder / "bee" / "4 é.jpg").write_bytes(b"x" * (1 << 20) + b"x")
+    # The longest name that an answer can have, and one that is too long.
+    longest, longer = f"{'a' * 247}.jpg", f"{'b' * 248}.jpg"
+    (folder / "bee" / "5 é.jpg").rename(folder / "bee" / longest)
+    (folder / "bee" / "2 é.jpg").rename(folder / "bee" / longer)
     described = run(door, transform(payload=1))
     with pytest.raises(JobFailed, match=r"bee/3 é\.jpg \(400: These bytes are no image\)"):
         transforms.conclude(described)
-    assert described["FailureReason"].startswith("ClientError: 2 of 12 objects have no answer")
+    assert described["FailureReason"].startswith("ClientError: 3 of 12 objects have no answer")
     assert "more than MaxPayloadInMB, 1" in described["FailureReason"]
-    assert len(written(tmp_path)) == 11 and "bee/3 é.jpg: ClientError: 400" in log(door, "batch")
-    assert answers.result(door, described).answered == 10
+    assert "bee/3 é.jpg: ClientError: 400" in log(door, "batch")
+    assert f"{longer}: ClientError: with .out its name is too long" in log(door, "batch")
+    assert len(written(tmp_path)) == 10 and f"bee/{longest}.out" in written(tmp_path)
+    assert answers.result(door, described).answered == 9
 
 
 def test_what_is_answered_is_left_out_by_a_manifest(door: Door, transform: Make, folder: Path, tmp_path: Path) -> None:
