@@ -147,7 +147,10 @@ class Push:
     def _remember(self, files: list[File]) -> None:
         there = self._listed()
         store.private_folder(self._memory.parents[1], _MEMORY)
-        known = {each.place: [each.size, each.changed, there[each.place][1]] for each in files if each.place in there}
+        # Of the folder's other files, which were not wanted this time, what is known stays while it holds.
+        before = store.read_json(self._memory) or {}
+        known = {place: each for place, each in before.items() if place in there and each[2] == there[place][1]}
+        known |= {each.place: [each.size, each.changed, there[each.place][1]] for each in files if each.place in there}
         store.write_json(self._memory, known)
 
     def _listed(self) -> dict[str, tuple[int, str]]:
