@@ -80,13 +80,18 @@ class Listed(NamedTuple):
     written: float = 0.0
 
 
+class Write(Protocol):
+    """Puts a file at an S3Uri, whole or not at all; in AWS encrypted with the KMS ``key``, when one is given."""
+
+    def __call__(self, uri: str, file: Path, *, key: str | None = None) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Door:
     """Clients, and how many seconds to leave between two looks at something that changes.
 
-    ``read`` opens the object at an S3Uri, and raises NotFound where there is none; ``write`` puts a file there, whole
-    or not at all. ``address`` is where a named endpoint in service answers HTTP by itself; None behind AWS's door,
-    which answers signed requests alone.
+    ``read`` opens the object at an S3Uri, and raises NotFound where there is none. ``address`` is where a named
+    endpoint in service answers HTTP by itself; None behind AWS's door, which answers signed requests alone.
     """
 
     kind: Kind
@@ -94,7 +99,7 @@ class Door:
     runtime: Runtime
     logs: Logs
     read: Callable[[str], IO[bytes]]
-    write: Callable[[str, Path], None]
+    write: Write
     interval: float
     # AWS's; none here.
     region: str = ""

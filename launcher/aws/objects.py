@@ -32,13 +32,13 @@ class Objects:
             raise
         return body
 
-    def write(self, uri: str, file: Path) -> None:
-        """Put ``file`` at ``uri``. Raises AwsError."""
+    def write(self, uri: str, file: Path, *, key: str | None = None) -> None:
+        """Put ``file`` at ``uri``, encrypted with the KMS key when there is one. Raises AwsError."""
         from boto3.exceptions import S3UploadFailedError
 
-        bucket, key = split(uri)
+        bucket, place = split(uri)
         try:
-            self._client().upload_file(str(file), bucket, key)
+            self._client().upload_file(str(file), bucket, place, ExtraArgs=encrypted(key))
         except S3UploadFailedError as exc:
             raise AwsError(f"{' '.join(str(exc).split())}; these credentials need s3:PutObject there.") from exc
 
@@ -63,3 +63,8 @@ def split(uri: str) -> tuple[str, str]:
     """The bucket and the key of an s3:// address."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def encrypted(key: str | None) -> dict[str, str]:
+    """What an upload is told so that S3 encrypts it with the KMS key; nothing leaves it to the bucket."""
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}

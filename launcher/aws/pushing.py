@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from launcher.aws.objects import split
+from launcher.aws.objects import encrypted, split
 from launcher.aws.session import open_session, retries
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
 from launcher.local import objects, store
@@ -99,7 +99,7 @@ class Push:
 
         Files under way when one fails, or when a person interrupts, are finished; the others wait for the next time.
         """
-        extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        extra = encrypted(key)
         arrived = list(plan.same)
         try:
             self._send_all(plan.send, extra, sent, arrived)

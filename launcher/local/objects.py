@@ -21,8 +21,8 @@ def read(uri: str) -> IO[bytes]:
         raise NotFound(f"There is nothing at {uri}.") from exc
 
 
-def write(uri: str, file: Path) -> None:
-    """Put a copy of ``file`` at ``uri``."""
+def write(uri: str, file: Path, *, key: str | None = None) -> None:
+    """Put a copy of ``file`` at ``uri``; a KMS ``key`` is AWS's alone."""
     place = to_path(uri)
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = place.with_name(f"{place.name}.{os.getpid()}.partial")

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from launcher.config.instances import key_remark
 from launcher.config.transform import Transform
-from launcher.doors import Door, Listed
+from launcher.doors import Door, Listed, Write
 from launcher.errors import ConfigError, NotFound
 from launcher.local import objects
 from launcher.local.uris import to_uri
@@ -25,7 +25,6 @@ SUFFIX = ".out"
 _NAMED = 3
 
 Say = Callable[[str], None]
-Write = Callable[[str, Path], None]
 # Told of how many bytes are to be sent, and then of those that are.
 Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 _MB = 1024 * 1024
@@ -98,7 +97,7 @@ def listed(transform: Transform, selection: Selection, write: Write | None) -> T
         with tempfile.NamedTemporaryFile("w", suffix=".manifest", encoding="utf-8") as file:
             json.dump([{"prefix": transform.input}, *selection.keys], file, ensure_ascii=False)
             file.flush()
-            write(place, Path(file.name))
+            write(place, Path(file.name), key=transform.managed.kms_key)
     return transform.model_copy(update={"input": place, "listed": True})
 
 

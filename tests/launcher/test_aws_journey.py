@@ -112,10 +112,11 @@ def test_a_folder_is_pushed_and_asked_about_without_an_endpoint(launch: Launch, 
     # What has its answer, and what lies there and is not of the folder, is left out by a manifest.
     s3.put_object(Bucket="pictures", Key="answers/pug/1.jpg.out", Body=b"{}")
     s3.put_object(Bucket="pictures", Key=f"{place.removeprefix('s3://pictures/')}old.jpg", Body=b"x")
-    said = good(launch(*words, "--name", "rest", "--resume"))
+    said = good(launch(*words, "--name", "rest", "--resume", "--kms-key", "k"))
     assert "Left out, answered already: 1 (pug/1.jpg)." in said and "2 are there already" in said
     manifest = json.loads(s3.get_object(Bucket="pictures", Key="answers/rest.manifest")["Body"].read())
     assert manifest == [{"prefix": place}, "husky/1.jpg", "pug/2.jpg"]
+    assert s3.head_object(Bucket="pictures", Key="answers/rest.manifest")["SSEKMSKeyId"] == "k"
     source = client.describe_transform_job(TransformJobName="rest")["TransformInput"]["DataSource"]["S3DataSource"]
     assert source == {"S3DataType": "ManifestFile", "S3Uri": "s3://pictures/answers/rest.manifest"}
 

@@ -82,9 +82,9 @@ def test_the_model_stays_and_its_code_is_replaced(door: Door, packed: Path, mine
 def test_the_same_code_is_written_once_and_other_code_beside_it(door: Door, packed: Path, mine: Path) -> None:
     written: list[str] = []
 
-    def write(uri: str, file: Path) -> None:
+    def write(uri: str, file: Path, *, key: str | None = None) -> None:
         written.append(uri)
-        door.write(uri, file)
+        door.write(uri, file, key=key)
 
     watched = replace(door, write=write)
     first = overrides.put(watched, to_uri(packed), overrides.find(mine))
