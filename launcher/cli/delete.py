@@ -139,10 +139,12 @@ def _delete_search(where: DoorWords, door: Door, name: str, *, yes: bool) -> Non
         raise LauncherError(f"Search {name} is {status}; stop it first with `launch.py stop {name}`.")
     count = len(tuning.deletable(door, name))
     if not yes:
-        confirm(f"Delete the search {name} ({status}) and its {count} trials with their logs and working files?")
+        confirm(
+            f"Delete the search {name} ({status}) and its {tuning.counted(count)} with their logs and working files?"
+        )
     gone = tuning.delete(door, name)
     forget_config("tuning-jobs", name, where.state)
-    click.echo(f"deleted tuning job {name} and its {len(gone)} trials")
+    click.echo(f"deleted tuning job {name} and its {tuning.counted(len(gone))}")
     say(f"The trials' models stay under {description['TrainingJobDefinition']['OutputDataConfig']['S3OutputPath']}")
 
 

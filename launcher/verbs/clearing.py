@@ -96,7 +96,7 @@ def _delete(door: Door, row: Row, sleep: Callable[[float], None]) -> Outcome:
             return Outcome(", ".join(deletion.gone), ", ".join(deletion.kept))
         if kind == "tuning job":
             trials = tuning.delete(door, name)
-            return Outcome(f"tuning job {name} and its {len(trials)} trials")
+            return Outcome(f"tuning job {name} and its {tuning.counted(len(trials))}")
         if kind == "transform job":
             return Outcome(", ".join(transforms.delete(door, name)))
         calls[kind]()

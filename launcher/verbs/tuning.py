@@ -279,6 +279,11 @@ def delete(door: Door, name: str) -> list[str]:
     return gone
 
 
+def counted(trials: int) -> str:
+    """How many trials, in words."""
+    return "1 trial" if trials == 1 else f"{trials} trials"
+
+
 def search_of(job: str) -> str | None:
     """The name of the search whose trial's name this may be; whether there is such a search is another question."""
     parts = TRIAL_NAME.fullmatch(job)
