@@ -134,7 +134,7 @@ def step_outlier(profile: Profile, given: StepOutlier) -> Judgement:
     warm = -(-_WARM_UP_STEPS // timings.stride)
     durations = np.asarray(timings.durations_ms[warm:], dtype=float)
     if not durations.size:
-        return NO_STEPS
+        return Judgement(details=f"too few steps were timed: the first {_WARM_UP_STEPS} do not count")
     slow = outliers(durations, given.stddev)
     median = float(np.median(durations))
     cost = 100.0 * float((durations[slow] - median).sum() / max(durations.sum(), 1e-9))

@@ -87,6 +87,11 @@ def test_only_training_steps_are_timed() -> None:
     assert rules.step_outlier(profile(timings=given), rules.StepOutlier(mode="EVAL")) == rules.NO_STEPS
 
 
+def test_a_training_of_a_few_steps_is_told_as_such() -> None:
+    judgement = rules.step_outlier(profile(timings=steps([1.0] * 10)), rules.StepOutlier())
+    assert (len(judgement.findings), judgement.details) == (0, "too few steps were timed: the first 10 do not count")
+
+
 def test_overall_framework_metrics_tells_and_never_finds() -> None:
     given = steps([10.0] * 10, totals={"data": 0.09}, phases=[Phase("train", 0.0, 0.1)])
     judgement = rules.overall_framework_metrics(profile(timings=given), rules.OverallFrameworkMetrics())
