@@ -119,6 +119,7 @@ def command(
         load_preset(preset) if preset else Preset(),
         where.place(),
     )  # fmt: skip
+    _check_waits(config, no_wait=no_wait)
     if changed:
         config = _with_code(where, config, changed, dry_run=dry_run)
     assert config.endpoint is not None
@@ -181,6 +182,13 @@ def _requests(endpoint: Endpoint) -> dict[str, Any]:
         found["register_scalable_target"] = requests.register_scalable_targets(endpoint)
         found["put_scaling_policy"] = requests.put_scaling_policies(endpoint)
     return found
+
+
+def _check_waits(config: RunConfig, *, no_wait: bool) -> None:
+    from launcher.errors import ConfigError
+
+    if no_wait and config.endpoint and config.endpoint.hosting.scaling:
+        raise ConfigError("--autoscale is set up once the endpoint is in service; leave out --no-wait.")
 
 
 def _check_model(where: DoorWords, model: str) -> None:

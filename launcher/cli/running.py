@@ -11,10 +11,10 @@ import click
 from container.common.durations import span
 from launcher.cli.console import on_terminal, print_json, public, say, stderr, suggest
 from launcher.cli.watching import follow, let_go
-from launcher.errors import INTERRUPTED, ConfigError, JobFailed
+from launcher.errors import INTERRUPTED
 from launcher.kept import save_config
 from launcher.opening import DoorWords
-from launcher.verbs import endpoints, rules, scaling, training
+from launcher.verbs import endpoints, rules, training
 
 if TYPE_CHECKING:
     from launcher.config import RunConfig
@@ -87,9 +87,7 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     """Make or update an endpoint and wait until it answers; raises JobFailed when it does not come up."""
     endpoint = config.endpoint
     assert endpoint is not None
-    if endpoint.hosting.scaling and not wait:
-        raise ConfigError("--autoscale is set up once the endpoint is in service; leave out --no-wait.")
-    name = (endpoints.update if endpoint.revision else endpoints.deploy)(door, endpoint)
+    name = endpoints.start(door, endpoint)
     save_config(config, where.state)
     back = place_words(where)
     if not wait:
@@ -103,13 +101,7 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
         if endpoint.hosting.scaling:
             say("Its autoscaling is not set up; deploy it again with --endpoint to have it.")
         raise click.exceptions.Exit(INTERRUPTED) from None
-    try:
-        description = endpoints.conclude(door, name, config=endpoint.made_as)
-    except JobFailed:
-        if endpoint.hosting.scaling:
-            say("--autoscale was not set up; variants that were scaled and keep their names and types still are.")
-        raise
-    scaling.scale(door, endpoint)
+    description = endpoints.finish(door, endpoint)
     if as_json:
         print_json(public(description))
     else:

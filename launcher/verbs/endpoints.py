@@ -25,6 +25,23 @@ SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 Description = dict[str, Any]
 
 
+def start(door: Door, endpoint: Endpoint) -> str:
+    """Begin the endpoint, or its next version where it has a revision; `watch` and `finish` see it to its end."""
+    return (update if endpoint.revision else deploy)(door, endpoint)
+
+
+def finish(door: Door, endpoint: Endpoint) -> Description:
+    """The description of what `start` began and is in service now, scaled when that was asked for. Raises JobFailed."""
+    try:
+        description = conclude(door, endpoint.name, config=endpoint.made_as)
+    except JobFailed as exc:
+        if endpoint.hosting.scaling:
+            exc.add_note("Autoscaling was not set up; variants that were scaled and keep names and types still are.")
+        raise
+    scaling.scale(door, endpoint)
+    return description
+
+
 def deploy(door: Door, endpoint: Endpoint) -> str:
     """Create models, configuration and endpoint; what was made is taken back when a later step is refused."""
     _make(door, endpoint, lambda: door.sagemaker.create_endpoint(**requests.create_endpoint(endpoint)))
