@@ -273,8 +273,9 @@ def _data_channels(data: str, place: Place) -> dict[str, str]:
     return {channel_names.TRAIN: uri}
 
 
-def given_uri(where: str, place: Place, what: str) -> str:
+def given_uri(where: str | Path, place: Place, what: str) -> str:
     """``where`` as the address the door takes; ``what`` names it in an error. Raises ConfigError."""
+    where = str(where)  # Python gives paths, the command line words
     if not where:
         raise ConfigError(f"{what} is given without a place; write it as in --data photos or --channel train=photos.")
     if place.local:
