@@ -17,8 +17,9 @@ launcher.errors.LauncherError.
 
 from launcher.notebook.batches import Batch, transform
 from launcher.notebook.jobs import Job, Search
+from launcher.notebook.places import here, in_aws
 from launcher.notebook.shown import Answers, Data, Deleted, Page
-from launcher.notebook.verbs import Endpoint, delete, deploy, here, in_aws, predict, prepare, report, train, tune
+from launcher.notebook.verbs import Endpoint, delete, deploy, predict, prepare, report, train, tune
 
 __all__ = [
     "Answers",

@@ -5,7 +5,7 @@ Batch("birds-20260102-030405-678", here()) comes back to what was started elsewh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,22 @@ from typing import Any
 from launcher.config import load_preset, transform_config
 from launcher.config.presets import Preset
 from launcher.config.transform_words import TransformWords, is_folder
-from launcher.doors import Door
 from launcher.kept import save_config
 from launcher.notebook import html
 from launcher.notebook.jobs import Job, Search, followed
+from launcher.notebook.places import Started, in_aws
 from launcher.notebook.shown import Answers
 from launcher.opening import DoorWords
 from launcher.sagemaker import TRANSFORM_ENDED
 from launcher.verbs import answers, cost, models, transforms, tuning
+from launcher.verbs.answers import Transformed
+from launcher.verbs.scoring import Scored, Tally
 from launcher.verbs.selection import settled
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Started):
     """A batch transform job. What it tells is asked for each time."""
-
-    name: str
-    where: DoorWords = field(default_factory=DoorWords, repr=False)
-
-    @cached_property
-    def door(self) -> Door:
-        """The door it is behind."""
-        return self.where.open_for(self.name)
 
     @property
     def description(self) -> transforms.Description:
@@ -47,31 +41,43 @@ class Batch:
         return self.description["TransformJobStatus"] in TRANSFORM_ENDED
 
     @property
-    def result(self) -> answers.Transformed:
+    def result(self) -> Transformed:
         """How many pictures, how long, where their answers are, and how many were right where that is known."""
-        return answers.result(self.door, self.description, score=True)
+        return self._result(self.description)
 
     @property
     def answers(self) -> Answers:
         """What was said of each picture, beside the truth where its folder or its name tells it."""
-        return Answers(self.name, list(answers.rows(self.door, self.description)))
+        return Answers(self.name, self._rows(self.description))
 
     def follow(self) -> Batch:
         """Print what it does until it has ended. Raises JobFailed or JobStopped."""
         try:
             transforms.conclude(followed(transforms.watch(self.door, self.name)))
         except KeyboardInterrupt:
-            print(f"Transform job {self.name} goes on; Batch({self.name!r}).follow() comes back to it.")
+            self._let_go("Transform job")
             raise
         return self
 
     def _repr_html_(self) -> str:
         described = self.description
         if described["TransformJobStatus"] in TRANSFORM_ENDED:
-            found = dict(answers.result(self.door, described, score=True).rows())
+            found = dict(self._result(described).rows())
         else:
             found = {"status": described["TransformJobStatus"]}
         return html.facts(f"Transform job {self.name}", {**found, "why": described.get("FailureReason")})
+
+    def _result(self, described: transforms.Description) -> Transformed:
+        return replace(answers.result(self.door, described), tally=Tally.of(self._rows(described)))
+
+    def _rows(self, described: transforms.Description) -> list[Scored]:
+        """The answers, of which no more come once it has ended: then they are read once."""
+        ended = described["TransformJobStatus"] in TRANSFORM_ENDED
+        return self._last_rows if ended else list(answers.rows(self.door, described))
+
+    @cached_property
+    def _last_rows(self) -> list[Scored]:
+        return list(answers.rows(self.door, self.description))
 
 
 def transform(
@@ -88,7 +94,7 @@ def transform(
     ``words`` are those of launcher.config.transform_words.TransformWords. Raises ConfigError, NotFound, JobFailed,
     JobStopped.
     """
-    where = where or (model.where if isinstance(model, Job | Search) else DoorWords())
+    where = where or (model.where if isinstance(model, Job | Search) else in_aws().at(str(model)))
     found = _found(model, where)
     given = TransformWords(
         input=str(pictures), model_data=found.model_data, model_name=found.model_name, **words

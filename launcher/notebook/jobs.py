@@ -6,16 +6,14 @@ Job("birds", here()) and Search("hands", here()) come back to what was started e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 from container.common.durations import span
 from container.common.metrics import parse_line
-from launcher.doors import Door
 from launcher.notebook import html, plots
+from launcher.notebook.places import Started
 from launcher.notebook.plots import Plot
-from launcher.opening import DoorWords
 from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 from launcher.verbs import rules, training, tuning
 from launcher.verbs.logs import LogFollower
@@ -23,16 +21,8 @@ from launcher.verbs.training import Event, Logged, Moved
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Started):
     """A training job. What it tells is asked for each time."""
-
-    name: str
-    where: DoorWords = field(default_factory=DoorWords, repr=False)
-
-    @cached_property
-    def door(self) -> Door:
-        """The door it is behind."""
-        return self.where.open_for(self.name)
 
     @property
     def description(self) -> training.Description:
@@ -70,7 +60,7 @@ class Job:
         try:
             training.conclude(followed(training.watch(self.door, self.name)))
         except KeyboardInterrupt:
-            print(f"Training job {self.name} goes on; Job({self.name!r}).follow() comes back to it.")
+            self._let_go("Training job")
             raise
         return self
 
@@ -97,16 +87,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Started):
     """A hyperparameter tuning job. What it tells is asked for each time."""
-
-    name: str
-    where: DoorWords = field(default_factory=DoorWords, repr=False)
-
-    @cached_property
-    def door(self) -> Door:
-        """The door it is behind."""
-        return self.where.open_for(self.name)
 
     @property
     def description(self) -> training.Description:
@@ -138,7 +120,7 @@ class Search:
                         told.add(trial.name)
                         print(_line(trial, tuning.objective_of(look.description)))
         except KeyboardInterrupt:
-            print(f"Search {self.name} goes on; Search({self.name!r}).follow() comes back to it.")
+            self._let_go("Search")
             raise
         tuning.conclude(self.door, self.description)
         return self

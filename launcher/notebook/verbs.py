@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from launcher.config import endpoint_config, load_preset, training_config, tuning_config
 from launcher.config.presets import Preset
@@ -18,30 +17,15 @@ from launcher.kept import forget_config, save_config, watching
 from launcher.notebook import html
 from launcher.notebook.batches import Batch
 from launcher.notebook.jobs import Job, Search
+from launcher.notebook.places import Place, in_aws, spoken
 from launcher.notebook.shown import Answers, Data, Deleted, Page
 from launcher.notebook.words import train_words, tune_words
-from launcher.opening import STATE, STATE_VARIABLE, DoorWords
+from launcher.opening import DoorWords
 from launcher.predictor import Predictor
 from launcher.sagemaker import TRAINING_ENDED
 from launcher.verbs import cost, endpoints, prediction, settling, training, transforms, tuning
 from launcher.verbs import report as reports
 from launcher.verbs.scoring import scored
-
-Place: TypeAlias = str | Path
-
-
-def here(engine: str = "auto", *, state: Place | None = None, gpu: bool = False) -> DoorWords:
-    """This machine; ``engine`` is docker, process or auto, ``state`` the folder of its jobs and endpoints."""
-    return DoorWords(local=engine, state=_state(state), gpu=gpu)
-
-
-def in_aws(*, region: str | None = None, profile: str | None = None, state: Place | None = None) -> DoorWords:
-    """AWS; in ``state`` it is recorded what was started."""
-    return DoorWords(region=region, profile=profile, state=_state(state))
-
-
-def _state(given: Place | None) -> Path:
-    return Path(given or os.environ.get(STATE_VARIABLE) or STATE)
 
 
 def prepare(source: Place, destination: Place, **options: Any) -> Data:
@@ -85,10 +69,11 @@ def train(
     if preset and from_tuning:
         raise ConfigError("Give either a preset or from_tuning, which brings its search's own recipe.")
     search = from_tuning if isinstance(from_tuning, Search) else None
+    if from_tuning and not search:
+        search = Search(str(from_tuning), where or in_aws())
     where = where or (search.where if search else in_aws())
     given, recipe = train_words(data, words), _recipe(preset)
-    if from_tuning:
-        search = search or Search(str(from_tuning), where)
+    if search:
         recipe = tuned_preset(search.description, tuning.best(search.description), watching(search.name, where.state))
         given = tuned_words(search.description, given)
     config = training_config(given, recipe, where.place())
@@ -105,7 +90,7 @@ class Endpoint(Predictor):
     """An endpoint, to be asked: `Endpoint("birds-live", here()).predict("some.jpg")` comes back to one."""
 
     def __init__(self, name: str, where: DoorWords | None = None) -> None:
-        self.where = where or in_aws()
+        self.where = (where or in_aws()).at(name)
         super().__init__(name, door=self.where.open_for(name))
 
     @property
@@ -154,11 +139,18 @@ def deploy(
     door = where.open(starts=True, say=print)
     if not where.local:
         print(cost.of_endpoint(config.endpoint, region=door.region))
-    endpoints.deploy(door, config.endpoint)
+    endpoints.start(door, config.endpoint)
     save_config(config, where.state)
-    for status, message in endpoints.watch(door, called):
-        print(f"{status}: {message}" if message else status)
-    endpoints.conclude(door, called)
+    try:
+        for status, message in endpoints.watch(door, called):
+            print(f"{status}: {message}" if message else status)
+    except KeyboardInterrupt:
+        paid = "" if where.local else ", and is paid for"
+        print(f"Endpoint {called} goes on{paid}; delete(Endpoint({called!r}, {spoken(where)})) ends it.")
+        if config.endpoint.hosting.scaling:
+            print("Its autoscaling is not set up; `launch.py deploy --endpoint` with --autoscale does it.")
+        raise
+    endpoints.finish(door, config.endpoint)
     return Endpoint(called, where)
 
 

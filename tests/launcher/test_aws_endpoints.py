@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from click.testing import CliRunner
 
-from launcher import requests
+from launcher import notebook, requests
+from launcher.cli.root import root
 from launcher.config.hosting import Hosting, Scaling, Variant
 from launcher.config.run import Endpoint
 from launcher.errors import JobFailed
+from launcher.opening import DoorWords
 from launcher.verbs import endpoints, scaling
 from tests.launcher.stubbed import all_asked
 from tests.launcher.test_aws import BEES, ENDPOINT_ARN, NOW, Account, config_described, endpoint_described, log_answers
@@ -234,3 +238,49 @@ def test_who_may_not_list_what_is_its_own_may_end_what_is_paid_for(account: Scal
     deletion = endpoints.delete(account.door, "bees")
     assert deletion.gone == ["endpoint bees", "endpoint configuration bees", "model bees"]
     assert deletion.kept == ["any models of other versions, which these credentials may not list with their tags"]
+
+
+WORDS = {"image": "i:1", "role": "arn:aws:iam::123456789012:role/r", "instance_type": "ml.m5.large"}
+
+
+def from_a_notebook(account: Scaled, state: Path, monkeypatch: pytest.MonkeyPatch, *, looks: int) -> None:
+    """Put a model behind a scaled endpoint, which is looked at so often."""
+    monkeypatch.setattr(DoorWords, "open", lambda *_args, **_words: account.door)
+    for operation, answer in (
+        ("create_model", MODEL_ARN),
+        ("create_endpoint_config", {"EndpointConfigArn": CONFIG_ARN + "bees"}),
+        ("create_endpoint", {"EndpointArn": ENDPOINT_ARN}),
+    ):
+        account.sagemaker.add_response(operation, answer)
+    for _ in range(looks):
+        account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    where = notebook.in_aws(region="eu-west-1", state=state)
+    notebook.deploy("s3://b/m.tar.gz", name="bees", where=where, hosting={"autoscale": "1:4"}, **WORDS)
+
+
+def test_a_notebooks_endpoint_is_scaled_too(account: Scaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = requests.scalable_target("bees")
+    account.scaling.add_response("register_scalable_target", {}, {**target, "MinCapacity": 1, "MaxCapacity": 4})
+    account.scaling.add_response("put_scaling_policy", {"PolicyARN": "p", "Alarms": []})
+    from_a_notebook(account, tmp_path, monkeypatch, looks=2)
+
+
+def test_who_stops_watching_a_notebooks_endpoint_is_told_that_it_is_paid_for(
+    account: Scaled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_args: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(endpoints, "watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        from_a_notebook(account, tmp_path, monkeypatch, looks=0)
+    said = capsys.readouterr().out
+    assert "Endpoint bees goes on, and is paid for; delete(Endpoint('bees', in_aws(region='eu-west-1'" in said
+    assert "Its autoscaling is not set up" in said
+
+
+def test_scaling_that_nobody_would_wait_for_is_refused_before_its_cost_is_told(tmp_path: Path) -> None:
+    words = [word for name, value in WORDS.items() for word in (f"--{name.replace('_', '-')}", value)]
+    said = CliRunner().invoke(root, ["deploy", "--model", "s3://b/m.tar.gz", "--autoscale", "1:4", "--no-wait",
+                                     "--state", str(tmp_path), "--region", "eu-west-1", *words])  # fmt: skip
+    assert said.exit_code == 2 and "leave out --no-wait" in said.output and "Cost" not in said.output

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from PIL import Image
 from launcher import notebook
 from launcher.config import load_preset
 from launcher.errors import ConfigError, LauncherError, NotFound
-from launcher.notebook import Answers, Deleted, Endpoint, Job, Search, html, plots
+from launcher.notebook import Answers, Batch, Deleted, Endpoint, Job, Search, html, plots
+from launcher.notebook.places import spoken
 from launcher.notebook.words import train_words, tune_words
 from launcher.opening import DoorWords
 from launcher.verbs import training
@@ -69,6 +72,22 @@ def test_the_places_are_those_of_the_command_line(tmp_path: Path, monkeypatch: p
     assert notebook.in_aws().place().door == "aws"
 
 
+@pytest.mark.parametrize("where", [
+    notebook.here(), notebook.here("docker", state="runs", gpu=True), notebook.in_aws(),
+    notebook.in_aws(region="eu-west-1", profile="work", state="runs"),
+])  # fmt: skip
+def test_a_place_is_said_as_it_is_written(where: DoorWords) -> None:
+    assert eval(spoken(where), vars(notebook)) == where
+
+
+def test_a_name_is_looked_for_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BYOC_STATE", str(tmp_path))
+    (tmp_path / "training-jobs" / "birds").mkdir(parents=True)
+    assert Job("birds").where == notebook.here() and Batch("birds").where == notebook.here()
+    assert Search("wasps").where == notebook.in_aws() and Job("birds", notebook.in_aws(region="r")).where.local is None
+    assert f"state={str(tmp_path)!r}" in spoken(Job("birds").where), "another session may have another variable"
+
+
 def test_prepared_data_show_their_classes_and_pictures(pictures: Path, tmp_path: Path) -> None:
     data = notebook.prepare(pictures, tmp_path / "prepared", seed=1)
     shown = Reader(data._repr_html_())
@@ -78,8 +97,9 @@ def test_prepared_data_show_their_classes_and_pictures(pictures: Path, tmp_path:
 
 
 def test_a_system_goes_from_data_to_a_deleted_endpoint(
-    pictures: Path, machine: DoorWords, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    pictures: Path, machine: DoorWords, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     data = notebook.prepare(pictures, tmp_path / "prepared", seed=1)
     search = notebook.tune(
         data, preset="dogs-rules", name="hunt", where=machine, jobs=3, parallel=1, strategy="Random", random_seed=1,
@@ -110,9 +130,17 @@ def test_a_system_goes_from_data_to_a_deleted_endpoint(
     endpoint = notebook.deploy(job, name="cage")
     assert ["status", "InService"] in Reader(endpoint._repr_html_()).rows
     assert Endpoint("cage", machine).description["EndpointStatus"] == "InService"
-    batch = notebook.transform(job, data.folder / "test", concurrent=2)
+    batch = notebook.transform(job, data.folder / "test", concurrent=2, output=tmp_path / "answers")
     assert (batch.result.answered, batch.result.pictures) == (4, 4) and len(batch.answers) == 4
     assert ["pictures", "4 of 4"] in Reader(batch._repr_html_()).rows
+    shutil.rmtree(tmp_path / "answers")
+    assert len(batch.answers) == 4 and batch.result.tally, "of an ended job they are read once"
+    # By their names, without a word of where: it is this machine that is asked what is amiss.
+    monkeypatch.setenv("BYOC_STATE", str(machine.state))
+    with pytest.raises(ConfigError, match="There is no folder nowhere"):
+        notebook.transform("caught", "nowhere")
+    with pytest.raises(ConfigError, match="train is nowhere, which does not exist"):
+        notebook.train(from_tuning="hunt", channels={"train": "nowhere"})
     page = notebook.report(search, tmp_path / "page.html")
     assert page.path.is_file() and "sandbox" in page._repr_html_()
 
@@ -139,9 +167,10 @@ def test_a_job_that_runs_is_not_deleted_and_is_come_back_to(
     monkeypatch.setattr(training, "watch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         notebook.train(pictures, name="long", where=machine, weights="none", environment={"FAKE_MODE": "wait"})
-    assert "Job('long').follow() comes back to it" in capsys.readouterr().out
+    said = re.search(r"(Job\(.*\))\.follow\(\) comes back to it", capsys.readouterr().out)
     monkeypatch.setattr(training, "watch", real)
-    job = Job("long", machine)
+    job = eval(said[1], vars(notebook)) if said else None
+    assert job == Job("long", machine)
     with pytest.raises(LauncherError, match="still runs"):
         notebook.delete(job)
     training.stop(job.door, "long")
