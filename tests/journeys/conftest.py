@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from launcher.sagemaker import TRAINING_ENDED, TUNING_ENDED
 from tests.docker import SERVE_IMAGE, TRAIN_IMAGE, build
 from tests.journeys.launch import Launch
+
+ENDED = (*TRAINING_ENDED, *TUNING_ENDED)
 
 
 @pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
@@ -19,5 +22,6 @@ def launch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     launch = Launch(state, request.param, images)
     yield launch
     for row in launch.json("status"):
-        launch("stop", row["name"], check=False)
-        launch("delete", row["name"], "--yes", check=False)
+        if row["status"] not in ENDED:
+            launch("stop", row["name"], check=False)
+    launch("delete", "--all", "--local", "--yes", check=False)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,11 @@ class Launch:
 def metrics(description: dict[str, Any]) -> dict[str, float]:
     """FinalMetricDataList as a dict."""
     return {m["MetricName"]: m["Value"] for m in description["FinalMetricDataList"]}
+
+
+def manifest(description: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The manifest of the model that a job has left."""
+    uri = str(description["ModelArtifacts"]["S3ModelArtifacts"])
+    with tarfile.open(uri.removeprefix("file://")) as archive:
+        archive.extract("manifest.json", folder, filter="data")
+    return dict(json.loads((folder / "manifest.json").read_text()))

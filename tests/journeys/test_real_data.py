@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.launch import Launch, metrics
+from tests.journeys.launch import Launch, manifest, metrics
 from tests.train import recipes
 
 pytestmark = pytest.mark.real
@@ -36,13 +34,6 @@ def fingers(shared: Path, launch: Launch, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module")
 def weights(shared: Path) -> Path:
     return shared / "weights" / "mobilenet_v2_imagenet.pth"
-
-
-def manifest(description: dict[str, object], folder: Path) -> dict[str, object]:
-    uri = str(description["ModelArtifacts"]["S3ModelArtifacts"])  # type: ignore[index]
-    with tarfile.open(uri.removeprefix("file://")) as archive:
-        archive.extract("manifest.json", folder, filter="data")
-    return dict(json.loads((folder / "manifest.json").read_text()))
 
 
 def test_ants_and_bees_on_a_frozen_backbone(launch: Launch, ants_and_bees: Path, weights: Path) -> None:
