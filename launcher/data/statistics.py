@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from container.common import channels, images
 from container.common.errors import PayloadTooLarge, RequestError
+from launcher.data import pngs
 from launcher.data.drawing import leave_interrupts
 from launcher.data.errors import DatasetError
 
@@ -123,7 +124,10 @@ def read_one(task: Task) -> Reading:
 
 
 def _plain(data: bytes) -> Image.Image | None:
-    """The quick way for ordinary PNG and JPEG files, which are most; None for all that is not plainly in order."""
+    """The quick ways for ordinary PNG and JPEG files, which are most; None for all that is not plainly in order."""
+    quick = pngs.decode(data)
+    if quick is not None:
+        return quick
     kind = PngImageFile if data[:4] == b"\x89PNG" else JpegImageFile if data[:3] == b"\xff\xd8\xff" else None
     if kind is None:
         return None
