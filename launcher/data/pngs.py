@@ -19,6 +19,8 @@ _MODES = {0: ("L", 1), 2: ("RGB", 3)}
 # What one stored block of a zlib stream can hold (RFC 1951, 3.2.4).
 _MOST = 0xFFFF
 _STORED = b"\x78\x01\x01"
+# Its stubs take the class for an instance.
+_Damaged: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]
 # Chunks that make another picture of it: a palette, a transparent colour, an animation.
 _OTHER = (b"PLTE", b"tRNS", b"acTL")
 
@@ -29,7 +31,7 @@ def decode(data: bytes) -> Image.Image | None:
         return None
     try:
         return _decoded(data)
-    except (struct.error, KeyError, ValueError, isal_zlib.error):
+    except (struct.error, KeyError, ValueError, _Damaged):
         return None
 
 
