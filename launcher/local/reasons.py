@@ -36,13 +36,21 @@ class HostEnd:
         return last_words(text) if text.strip() else ""
 
     @property
+    def was_killed(self) -> bool:
+        """Whether it was killed by itself and before it could say why.
+
+        Its status is from before the job ended the others. Processes that are left of it see them go and say so.
+        """
+        return self.status == _KILLED and (not self.failure or ELSEWHERE in self.failure)
+
+    @property
     def weight(self) -> int:
         """How much its word counts: nothing, where it has lost another host, or was stopped with one."""
-        if ELSEWHERE in self.failure:
-            return 0
+        if self.was_killed:
+            return 3
         if self.failure:
-            return 2
-        return 3 if self.status == _KILLED else 0 if self.status in {None, 0, _STOPPED} else 1
+            return 0 if ELSEWHERE in self.failure else 2
+        return 0 if self.status in {None, 0, _STOPPED} else 1
 
 
 def is_known(ends: Sequence[HostEnd]) -> bool:
@@ -55,7 +63,7 @@ def reason(ends: Sequence[HostEnd], status: int, *, again: str = "") -> str:
     end = max(ends, key=lambda end: end.weight)
     status = end.status or status
     several = len(ends) > 1
-    if end.failure:
+    if end.failure and not end.was_killed:
         return f"AlgorithmError: {f'{end.host}: ' if several else ''}{end.failure.rstrip('.')}, exit code: {status}"
     if status == _KILLED:
         where = f" on {end.host}, which ended it on the other hosts" if several else ""

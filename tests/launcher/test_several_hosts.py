@@ -14,6 +14,7 @@ from typing import Any
 from container.common.errors import ELSEWHERE
 from launcher.config.run import Training
 from launcher.doors import Door
+from launcher.local.reasons import HostEnd, reason
 from launcher.local.uris import to_path
 from launcher.requests import create_training_job
 from tests.launcher.conftest import processes_under, wait, with_settings
@@ -60,6 +61,15 @@ def test_a_killed_host_ends_the_job_and_is_named(create: Create, ended: AtEnd, s
     os.kill(hosts[1]["processes"][0]["pid"], signal.SIGKILL)
     assert "killed (signal 9) on algo-2, which ended it on the other hosts" in ended(name)["FailureReason"]
     wait(lambda: not processes_under(state))
+
+
+def test_what_is_left_of_a_killed_host_is_not_asked_why(tmp_path: Path) -> None:
+    ends = [HostEnd(host, status, tmp_path / host, tmp_path / f"{host}.log") for host, status in
+            (("algo-1", 128 + signal.SIGKILL), ("algo-2", None))]  # fmt: skip
+    for end in ends:
+        (end.folder / "output").mkdir(parents=True)
+        (end.folder / "output/failure").write_text(f"Another process of the job ended (reset by peer); {ELSEWHERE}.")
+    assert "The training was killed (signal 9) on algo-1, which ended it" in reason(ends, 1)
 
 
 def test_no_host_outlives_a_killed_supervisor_once_someone_looks(door: Door, create: Create, state: Path) -> None:
