@@ -19,6 +19,20 @@ def has_local_disks(instance_type: str) -> bool:
     return _LOCAL_DISKS.match(instance_type) is not None
 
 
+def volume_remark(volume_gb: int, instance_type: str) -> str:
+    """What a size that was asked for does not do on such an instance; "" where it is what is had.
+
+    The request says it all the same: SageMaker attaches no volume then and refuses only a size above that of these
+    disks (AWS's API reference of ResourceConfig and HyperParameterTuningResourceConfig; its own SDK sends 30).
+    """
+    if not has_local_disks(instance_type):
+        return ""
+    return (
+        f"The disks of {instance_type} are its own and of a fixed size, which --volume-gb {volume_gb} does not change; "
+        "AWS refuses a larger one."
+    )
+
+
 def key_remark(key: str | None, instance_type: str) -> str:
     """What --kms-key does not do on such an instance; "" where it does all it says."""
     if not key or not has_local_disks(instance_type):

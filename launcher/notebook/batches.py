@@ -5,7 +5,7 @@ Batch("birds-20260102-030405-678", here()) comes back to what was started elsewh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from launcher.opening import DoorWords
 from launcher.sagemaker import TRANSFORM_ENDED
 from launcher.verbs import answers, cost, models, transforms, tuning
 from launcher.verbs.answers import Transformed
-from launcher.verbs.scoring import Scored, Tally
 from launcher.verbs.selection import settled
 
 
@@ -43,12 +42,12 @@ class Batch(Started):
     @property
     def result(self) -> Transformed:
         """How many pictures, how long, where their answers are, and how many were right where that is known."""
-        return self._result(self.description)
+        return self._last_result if self.ended else self._result()
 
     @property
     def answers(self) -> Answers:
         """What was said of each picture, beside the truth where its folder or its name tells it."""
-        return Answers(self.name, self._rows(self.description))
+        return self._last_answers if self.ended else self._answers()
 
     def follow(self) -> Batch:
         """Print what it does until it has ended. Raises JobFailed or JobStopped."""
@@ -62,22 +61,20 @@ class Batch(Started):
     def _repr_html_(self) -> str:
         described = self.description
         if described["TransformJobStatus"] in TRANSFORM_ENDED:
-            found = dict(self._result(described).rows())
+            found = dict(self._last_result.rows())
         else:
             found = {"status": described["TransformJobStatus"]}
         return html.facts(f"Transform job {self.name}", {**found, "why": described.get("FailureReason")})
 
-    def _result(self, described: transforms.Description) -> Transformed:
-        return replace(answers.result(self.door, described), tally=Tally.of(self._rows(described)))
+    def _result(self) -> Transformed:
+        return answers.result(self.door, self.description, score=True)
 
-    def _rows(self, described: transforms.Description) -> list[Scored]:
-        """The answers, of which no more come once it has ended: then they are read once."""
-        ended = described["TransformJobStatus"] in TRANSFORM_ENDED
-        return self._last_rows if ended else list(answers.rows(self.door, described))
+    def _answers(self) -> Answers:
+        return Answers(self.name, list(answers.rows(self.door, self.description)))
 
-    @cached_property
-    def _last_rows(self) -> list[Scored]:
-        return list(answers.rows(self.door, self.description))
+    # No more answers come once it has ended: each of these reads them once.
+    _last_result = cached_property(_result)
+    _last_answers = cached_property(_answers)
 
 
 def transform(

@@ -34,10 +34,12 @@ def settled(door: Door, config: RunConfig, given: Mapping[str, Any], *, say: Say
 def _remark(training: Training, say: Say) -> None:
     """What a job will not do, which should be known before it is paid for."""
     from container.common.hyperparameters import parse
-    from launcher.config.instances import key_remark
+    from launcher.config.instances import key_remark, volume_remark
 
-    remark = key_remark(training.managed.kms_key, training.instance_type)
-    if remark:
+    if remark := key_remark(training.managed.kms_key, training.instance_type):
+        say(remark)
+    asked = training.volume_gb != type(training).model_fields["volume_gb"].default
+    if asked and (remark := volume_remark(training.volume_gb, training.instance_type)):
         say(remark)
     if training.managed.isolated and parse(training.hyperparameters).weights == "imagenet":
         say(

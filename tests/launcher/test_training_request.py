@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 from container.common.metrics import metric_definitions
 from launcher import requests
 from launcher.aws.objects import Objects
-from launcher.config import Training, Tuning, training_config, tuning_config
+from launcher.config import RunConfig, Training, Tuning, training_config, tuning_config
 from launcher.config.instances import has_local_disks, key_remark
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset
@@ -22,6 +22,7 @@ from launcher.config.ranges import read_range
 from launcher.config.tuning_words import TuneWords
 from launcher.config.words import Place, TrainWords
 from launcher.errors import ConfigError, NotFound
+from launcher.verbs.settling import settled
 from launcher.verbs.sizing import input_mode
 from tests.launcher import sdk
 from tests.launcher.test_aws import NOW
@@ -117,6 +118,16 @@ def test_a_key_is_not_asked_for_of_disks_that_take_none() -> None:
     assert "VolumeKmsKeyId" not in request["ResourceConfig"] and request["OutputDataConfig"]["KmsKeyId"] == KEY
     assert "disks of ml.g4dn.xlarge are its own" in key_remark(KEY, "ml.g4dn.xlarge")
     assert not key_remark(KEY, "ml.m5.xlarge") and not key_remark(None, "ml.g4dn.xlarge")
+
+
+@pytest.mark.parametrize(("volume_gb", "kind", "told"), [
+    (500, "ml.g4dn.xlarge", True), (30, "ml.g4dn.xlarge", False), (500, "ml.m5.xlarge", False),
+])  # fmt: skip
+def test_a_volume_that_is_not_attached_is_told(volume_gb: int, kind: str, told: bool) -> None:
+    said: list[str] = []
+    config = RunConfig(door="aws", training=in_aws(instance_type=kind, volume_gb=volume_gb))
+    settled(SimpleNamespace(region="eu-west-1"), config, {"input_mode": "File"}, say=said.append)  # type: ignore[arg-type]
+    assert any("--volume-gb 500 does not change" in each for each in said) is told
 
 
 def test_disks_are_known_to_be_local_by_the_types_name_as_awss_own_sdk_does() -> None:
