@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where the local door's state is, when nothing says otherwise.
 STATE_VARIABLE, STATE = "BYOC_STATE", Path(".sagemaker")
+# So many files are sent to S3 at once, when nothing says otherwise.
+WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +80,14 @@ class DoorWords:
         return bool(self.region or self.profile)
 
     def known_here(self, name: str) -> bool:
-        """Whether the local door has something of this name, and nothing on the line says AWS."""
-        return not self.names_aws and any(
-            (self.state / kind / name).is_dir()
-            for kind in ("training-jobs", "tuning-jobs", "transform-jobs", "endpoints", "models")
+        """Whether the local door has something of this name, which is no path, and nothing on the line says AWS."""
+        return (
+            not self.names_aws
+            and Path(name).name == name
+            and any(
+                (self.state / kind / name).is_dir()
+                for kind in ("training-jobs", "tuning-jobs", "transform-jobs", "endpoints", "models")
+            )
         )
 
 
