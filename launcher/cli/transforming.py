@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from launcher.cli.console import print_json, public, say, suggest
+from launcher.cli.failures import translated
 from launcher.cli.running import place_words
 from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED
@@ -48,8 +49,18 @@ def watch_transform(door: Door, name: str, where: DoorWords, *, as_json: bool, s
 
 
 def report_transform(door: Door, description: transforms.Description, *, as_json: bool, score: bool) -> None:
-    """How many, how long, how well, and where."""
-    found = answers.result(door, description, score=score)
+    """How many, how long, how well, and where; of a job that has not completed, as far as that can be told."""
+    try:
+        found = answers.result(door, description, score=score)
+    except Exception as exc:
+        fault = translated(exc)
+        if fault is None or description["TransformJobStatus"] == "Completed":
+            raise
+        # Why it ended is what a person must hear of, and comes next.
+        say(f"What it has answered cannot be told: {fault}")
+        if as_json:
+            print_json(public(description))
+        return
     if as_json:
         print_json({**public(description), "Result": found.document()})
     else:
@@ -57,5 +68,5 @@ def report_transform(door: Door, description: transforms.Description, *, as_json
             click.echo(f"{name:<9} {value}")
     if door.kind == "aws" and (said := cost.of_transformed(description, found.seconds)):
         say(said)
-    if score and found.accuracy is None and found.answered:
-        say("No picture lies in a folder that is called as a class of the model, so there is nothing to compare with.")
+    if found.unscored:
+        say(found.unscored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from html import escape
@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from launcher.doors import Door
+from launcher.errors import UnusableData
 from launcher.verbs import transforms
 from launcher.verbs.models import class_names
-from launcher.verbs.prediction import predictions_of
+from launcher.verbs.prediction import JSON, predictions_of
 from launcher.verbs.scoring import Scored, Tally, scored
-from launcher.verbs.selection import SUFFIX
+from launcher.verbs.selection import answer_of, select
 from launcher.verbs.transforms import Description
 
 # Of S3, so many answers are read at once.
@@ -35,6 +36,8 @@ class Transformed:
     seconds: float
     output: str
     tally: Tally | None = None
+    # Why there is no score, where one was asked for.
+    unscored: str = ""
 
     @property
     def rate(self) -> float:
@@ -81,6 +84,7 @@ class _Job:
 def result(door: Door, description: Description, *, score: bool = False) -> Transformed:
     """What has come of a job; with ``score`` the answers are read, and compared with what the pictures say they are."""
     job = _job(door, description)
+    tally, why = _tally(door, description, job) if score else (None, "")
     return Transformed(
         name=description["TransformJobName"],
         status=description["TransformJobStatus"],
@@ -88,29 +92,67 @@ def result(door: Door, description: Description, *, score: bool = False) -> Tran
         answered=sum(place is not None for place in job.places.values()),
         seconds=transforms.seconds(description),
         output=description["TransformOutput"]["S3OutputPath"],
-        tally=Tally.of(list(_scored(door, description, job))) if score else None,
+        tally=tally,
+        unscored=why,
     )
 
 
 def rows(door: Door, description: Description) -> Iterator[Scored]:
-    """Each picture's prediction beside the truth, where that is known, in the order of their keys."""
-    return _scored(door, description, _job(door, description))
+    """Each picture's prediction beside the truth, where that is known, in the order of their keys.
+
+    Of answers that are not JSON there is none.
+    """
+    if _accept(description) == JSON:
+        labels, _ = class_names(door, description["ModelName"])
+        yield from _scored(door, _job(door, description), labels)
+
+
+def _tally(door: Door, description: Description, job: _Job) -> tuple[Tally | None, str]:
+    """The score, and why there is none; no more is read than it takes."""
+    if not any(job.places.values()):
+        return None, ""
+    if (accept := _accept(description)) != JSON:
+        return None, f"The answers are {accept}, and only JSON is compared with the truth."
+    labels, why = class_names(door, description["ModelName"])
+    if not labels:
+        return None, f"There is no score, for the model's classes cannot be told. {why}"
+    tally = Tally.of(list(_scored(door, job, labels)))
+    if not tally.pictures:
+        return tally, "No answer says its predictions as this server does, so there is nothing to compare."
+    if not tally.known:
+        why = "No picture lies in a folder that is called as a class of the model, so there is nothing to compare with."
+    return tally, why
+
+
+def _accept(description: Description) -> str:
+    """The type of the answers; the server's own where none was asked for."""
+    return str(description["TransformOutput"].get("Accept") or JSON).partition(";")[0].strip()
 
 
 def _job(door: Door, description: Description) -> _Job:
     source = description["TransformInput"]["DataSource"]["S3DataSource"]
-    prefix, keys = source["S3Uri"], []
+    prefix = source["S3Uri"]
     if source["S3DataType"] == "ManifestFile":
-        with door.read(prefix) as file:
-            head, *keys = json.load(file)
-        prefix = head["prefix"]
+        prefix, keys = _listed(door, prefix)
     else:
-        keys = [each.key for each in door.listing(prefix)]
+        # Its answers, and files that are no pictures, may have come to lie there since.
+        keys = list(select(door.listing(prefix)).keys)
     output = description["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"
     # What an earlier job has left there, and this one could not answer anew, is no answer of this one.
     since = description["CreationTime"].timestamp()
     there = {each.key for each in door.listing(output) if each.written >= since}
-    return _Job(prefix, {key: _below(output, f"{key}{SUFFIX}") if f"{key}{SUFFIX}" in there else None for key in keys})
+    found = {key: answer_of(key, prefix, there) for key in keys}
+    return _Job(prefix, {key: _below(output, place) if place else None for key, place in found.items()})
+
+
+def _listed(door: Door, manifest: str) -> tuple[str, list[str]]:
+    """The prefix and the keys of a manifest. Raises UnusableData."""
+    with door.read(manifest) as file:
+        try:
+            head, *keys = json.load(file)
+            return head["prefix"], keys
+        except (ValueError, KeyError, TypeError) as exc:
+            raise UnusableData(f"{manifest} is no manifest, so which pictures it named cannot be told.") from exc
 
 
 def _below(prefix: str, key: str) -> str:
@@ -124,9 +166,7 @@ def _path(prefix: str) -> Path:
     return Path(unquote(place) if scheme == "file" else f"/{place}")
 
 
-def _scored(door: Door, description: Description, job: _Job) -> Iterator[Scored]:
-    labels = class_names(door, description["ModelName"])
-    accept = str(description["TransformOutput"].get("Accept", "")).partition(";")[0]
+def _scored(door: Door, job: _Job, labels: Collection[str]) -> Iterator[Scored]:
     answered = [(key, place) for key, place in job.places.items() if place is not None]
     folder = _path(job.prefix)
 
@@ -135,7 +175,7 @@ def _scored(door: Door, description: Description, job: _Job) -> Iterator[Scored]
             return file.read()
 
     for (key, _place), payload in zip(answered, _several(read, [place for _key, place in answered]), strict=True):
-        yield from scored(folder / key, predictions_of(accept, payload), labels)
+        yield from scored(folder / key, predictions_of(JSON, payload), labels)
 
 
 def _several(read: Callable[[str], bytes], places: list[str]) -> Iterator[bytes]:

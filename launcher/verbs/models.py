@@ -7,11 +7,11 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from container.common.artifact import MANIFEST
 from launcher.doors import Door
-from launcher.errors import NotFound
+from launcher.errors import LauncherError, NotFound
 from launcher.sagemaker import model_uri
 from launcher.verbs import training, tuning
 from launcher.verbs.named import is_missing
@@ -60,23 +60,22 @@ def find(door: Door, word: str) -> Found:
     return Found(word, model_name=word)
 
 
-def class_names(door: Door, model: str) -> frozenset[str]:
-    """The classes of SageMaker's model of that name, as its manifest says; none where it cannot be told.
+def class_names(door: Door, model: str) -> tuple[frozenset[str], str]:
+    """The classes of SageMaker's model of that name, as its manifest says, or none and why they cannot be told.
 
     Of an archive no more is read than comes before its manifest.
     """
     try:
-        container = door.sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {})
-    except ClientError as exc:
-        if is_missing(exc):
-            return frozenset()
-        raise
-    uri = model_uri(container)
-    try:
+        uri = model_uri(door.sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {}))
+        if not uri:
+            return frozenset(), f"Model {model} has its data in its image."
         manifest = _manifest(door, uri)
-        return frozenset(map(str, json.loads(manifest)["classes"]))
-    except (NotFound, ValueError, KeyError, TypeError):
-        return frozenset()
+    except (LauncherError, ClientError, BotoCoreError) as exc:
+        return frozenset(), str(exc)
+    try:
+        return frozenset(map(str, json.loads(manifest)["classes"])), ""
+    except (ValueError, KeyError, TypeError):
+        return frozenset(), f"The {MANIFEST} in {uri} names none."
 
 
 def _manifest(door: Door, uri: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -50,8 +50,19 @@ class Selection:
         return not (self.folders or self.empty or self.others or self.answered)
 
 
-def select(there: Iterable[Listed], answers: Collection[str] = ()) -> Selection:
-    """Look over the objects under a prefix; ``answers`` are keys under the output."""
+def answer_of(key: str, prefix: str, there: Container[str]) -> str | None:
+    """Which of the keys under the output is the answer to an object under ``prefix``; None where none is.
+
+    It lies below the output as the object does below the prefix, or below the prefix's own path there. AWS's page of
+    TransformOutput has an example of the first in its earlier versions, and in its present one an example that goes on
+    from the output with the input's prefix.
+    """
+    path = prefix.partition("://")[2].partition("/")[2]
+    return next((place for place in (f"{key}{SUFFIX}", f"{path}{key}{SUFFIX}") if place in there), None)
+
+
+def select(there: Iterable[Listed], answers: Collection[str] = (), prefix: str = "") -> Selection:
+    """Look over the objects under ``prefix``; ``answers`` are keys under the output."""
     known = set(answers)
     keys, folders, empty, others, answered = [], [], [], [], []
     largest = ("", 0)
@@ -62,7 +73,7 @@ def select(there: Iterable[Listed], answers: Collection[str] = ()) -> Selection:
             others.append(key)
         elif size == 0:
             empty.append(key)
-        elif f"{key}{SUFFIX}" in known:
+        elif answer_of(key, prefix, known):
             answered.append(key)
         else:
             keys.append(key)
@@ -122,7 +133,7 @@ def settled(
         return transform
     there = objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ()
     answers = [each.key for each in door.listing(f"{transform.output}/")] if door and resume else []
-    chosen = select(there, answers)
+    chosen = select(there, answers, transform.input)
     _tell(chosen, say)
     check(chosen, transform)
     if folder and not where.local:

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 
 from launcher import requests
 from launcher.aws.ledger import Ledger
@@ -20,8 +22,10 @@ from launcher.cli.failures import translated
 from launcher.cli.transforming import run_transform
 from launcher.config.run import RunConfig
 from launcher.config.transform import Transform
+from launcher.doors import Listed
 from launcher.opening import DoorWords
-from launcher.verbs import clearing, listing, transforms
+from launcher.verbs import answers, clearing, listing, transforms
+from launcher.verbs.selection import select
 from tests.launcher.stubbed import Account, all_asked
 from tests.launcher.test_aws import BATCH_ARN, NOW
 from tests.launcher.test_transform_request import WORDS
@@ -86,7 +90,8 @@ def objects(account: Account, bucket: str, prefix: str, *keys: str) -> None:
 
 
 def ended(account: Account, *answered: str) -> None:
-    objects(account, "b", "pictures/", "ant/1.jpg", "bee/1.jpg")
+    # Somebody else's answers lie in the input too.
+    objects(account, "b", "pictures/", "ant/1.jpg", "bee/1.jpg", "others/ant/1.jpg.out")
     objects(account, "b", "answers/", *answered)
 
 
@@ -125,6 +130,17 @@ def test_a_job_fails_with_5_its_reason_its_log_and_what_it_answered(
     assert status == 5 and said.startswith("Transform job batch failed. ClientError: See job logs")
     printed = capsys.readouterr()
     assert "bee/1.jpg: Bad HTTP status" in printed.err and "pictures  1 of 2" in printed.out
+
+
+def test_a_failed_job_tells_why_also_where_its_answers_cannot_be_listed(
+    account: Account, tmp_path: Path, capsys: Any
+) -> None:
+    begun(account)
+    look(account, "Failed", FailureReason="ClientError: See job logs for more information", **TIMES)
+    account.s3.add_client_error("list_objects_v2", "AccessDenied", "no")
+    status, said = run(account, tmp_path)
+    assert status == 5 and said.startswith("Transform job batch failed. ClientError: See job logs")
+    assert "What it has answered cannot be told: ListObjectsV2 was refused" in capsys.readouterr().err
 
 
 def test_a_stopped_job_ends_with_6_and_says_how_to_go_on(account: Account, tmp_path: Path) -> None:
@@ -179,10 +195,6 @@ def test_a_model_that_cannot_be_taken_back_is_told_beside_the_refusal(account: A
 
 
 def test_the_answers_are_scored_by_the_models_own_classes(account: Account, tmp_path: Path, capsys: Any) -> None:
-    from io import BytesIO
-
-    from botocore.response import StreamingBody
-
     from launcher.local.packing import pack
 
     folder = tmp_path / "model"
@@ -204,6 +216,45 @@ def test_the_answers_are_scored_by_the_models_own_classes(account: Account, tmp_
         account.s3.add_response("get_object", {"Body": StreamingBody(BytesIO(data), len(data))})  # type: ignore[arg-type]
     assert run(account, tmp_path / "state", score=True) == (0, "")
     assert "right     1 of 2 (50.0%)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [("", "has its data in its image"), ("AccessDenied", "AccessDenied"), ("damaged", "is not a readable tar.gz")],
+)
+def test_a_score_that_cannot_be_told_does_not_hide_what_a_completed_job_has_answered(
+    account: Account, tmp_path: Path, capsys: Any, data: str, why: str
+) -> None:
+    begun(account)
+    look(account, "Completed", **TIMES)
+    ended(account, "ant/1.jpg.out", "bee/1.jpg.out")
+    container = {"Image": BATCH.image, **({"ModelDataUrl": BATCH.model_data} if data else {})}
+    made = {"ModelName": "batch", "ModelArn": MODEL_ARN, "CreationTime": NOW, "ExecutionRoleArn": BATCH.role}
+    account.sagemaker.add_response("describe_model", {**made, "PrimaryContainer": container})
+    if data == "damaged":
+        body = StreamingBody(BytesIO(b"no archive"), 10)  # type: ignore[arg-type]
+        account.s3.add_response("get_object", {"Body": body})
+    elif data:
+        account.s3.add_client_error("get_object", data, "no")
+    assert run(account, tmp_path, score=True) == (0, "")
+    said = capsys.readouterr()
+    assert "pictures  2 of 2" in said.out and "right" not in said.out
+    assert "the model's classes cannot be told" in said.err and why in said.err
+
+
+def test_answers_that_are_not_json_are_counted_and_not_read(account: Account) -> None:
+    ended(account, "ant/1.jpg.out")
+    output = {"S3OutputPath": BATCH.output, "Accept": "text/csv"}
+    found = answers.result(account.door, described("Completed", TransformOutput=output), score=True)
+    assert (found.answered, found.tally) == (1, None) and "are text/csv, and only JSON is compared" in found.unscored
+
+
+def test_answers_are_found_under_the_prefixs_own_path_too(account: Account) -> None:
+    ended(account, "ant/1.jpg.out", "pictures/bee/1.jpg.out")
+    assert answers.result(account.door, described("Completed")).answered == 2
+    there = [Listed(key, 9) for key in ("ant/1.jpg", "bee/1.jpg", "bee/2.jpg")]
+    chosen = select(there, ["ant/1.jpg.out", "pictures/bee/1.jpg.out"], BATCH.input)
+    assert chosen.answered == ("ant/1.jpg", "bee/1.jpg") and chosen.keys == ("bee/2.jpg",)
 
 
 def test_ctrl_c_lets_go_and_says_how_to_come_back(
