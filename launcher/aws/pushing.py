@@ -20,9 +20,8 @@ from launcher.aws.objects import encrypted, split
 from launcher.aws.session import open_session, retries
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
 from launcher.local import objects, store
-from launcher.opening import DoorWords
+from launcher.opening import WORKERS, DoorWords
 
-WORKERS = 16
 # Larger files go in parts of this size.
 PART = 8 * 1024 * 1024
 _MEMORY = "pushed"

@@ -11,19 +11,18 @@ from pathlib import Path
 import click
 
 from launcher.cli.options import Verb
-from launcher.opening import STATE_VARIABLE, DoorWords
+from launcher.opening import STATE_VARIABLE, WORKERS, DoorWords
 
 _MB = 1_000_000
 # Off a terminal, a line so often at most.
 _TENTHS = 10
-_WORKERS = 16
 
 
 @click.command("push", cls=Verb, short_help="Upload a folder to S3, what is not there already.")
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("destination", metavar="S3-URI")
 @click.option("--kms-key", help="A KMS key that encrypts the objects, in place of the bucket's own settings.")
-@click.option("--workers", type=click.IntRange(1, 64), default=_WORKERS, show_default=True,
+@click.option("--workers", type=click.IntRange(1, 64), default=WORKERS, show_default=True,
               help="Files sent at once.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), envvar=STATE_VARIABLE, default=".sagemaker",
