@@ -53,17 +53,32 @@ def _start_of(pid: int) -> str | None:
 def spawn_detached(
     argv: Sequence[str], *, environment: Mapping[str, str], log: Path, stdin: int | None = None
 ) -> Handle:
-    """Start a process in a session of its own, its output in ``log``, that outlives this one."""
+    """Start a process in a session of its own, its output in ``log``, that outlives this one.
+
+    Of our descriptors it has ``stdin`` alone, or none: a lock or a pipe that we were given is not held on to by it.
+    """
     # posix_spawn rather than Popen: nothing here waits for it, and Popen warns of children left behind.
     given = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0)
     files = [
         given,
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *((os.POSIX_SPAWN_CLOSE, number) for number in _inherited()),
     ]
     defaults = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP)
     pid = os.posix_spawn(argv[0], list(argv), dict(environment), file_actions=files, setsid=True, setsigdef=defaults)
     return Handle.of(pid)
+
+
+def _inherited() -> list[int]:
+    """The open descriptors beyond 0-2 that an exec would keep, as those are that flock(1) or a shell leaves open."""
+    found = []
+    for number in [int(each.name) for each in Path("/dev/fd").iterdir()]:
+        # The folder's own is closed by now.
+        with contextlib.suppress(OSError):
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+    return found
 
 
 def reap(pid: int) -> None:
