@@ -11,25 +11,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from container.common.names import did_you_mean
+from launcher.errors import ConfigError
+
 if TYPE_CHECKING:
     from launcher.config.words import Place
     from launcher.doors import Door
 
 # Where the local door's state is, when nothing says otherwise.
 STATE_VARIABLE, STATE = "BYOC_STATE", Path(".sagemaker")
+# What runs the work on this machine; auto is docker where it answers.
+ENGINES = ("auto", "docker", "process")
 # So many files are sent to S3 at once, when nothing says otherwise.
 WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoorWords:
-    """What was said about where; ``local`` is auto, docker or process, and None where nobody said this machine."""
+    """What was said about where; ``local`` is auto, docker or process, and None where nobody said this machine.
+
+    Raises ConfigError for another engine.
+    """
 
     local: str | None = None
     state: Path = STATE
     region: str | None = None
     profile: str | None = None
     gpu: bool = False
+
+    def __post_init__(self) -> None:
+        if self.local is not None and self.local not in ENGINES:
+            raise ConfigError(f"There is no engine '{self.local}'.{did_you_mean(str(self.local), ENGINES)}")
 
     def open(self, *, starts: bool = False, say: Callable[[str], None] | None = None) -> Door:
         """The door; with ``starts`` its engine is chosen, and told to ``say``."""

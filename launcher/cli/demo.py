@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.cli.options import ENGINES, Verb
-from launcher.opening import STATE_VARIABLE, DoorWords
+from launcher.cli.options import Verb
+from launcher.opening import ENGINES, STATE_VARIABLE, DoorWords
 
 if TYPE_CHECKING:
     from launcher.doors import Door

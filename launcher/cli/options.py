@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from container.common.names import did_you_mean
-from launcher.opening import STATE_VARIABLE, DoorWords
+from launcher.opening import ENGINES, STATE_VARIABLE, DoorWords
 
-ENGINES = ("auto", "docker", "process")
 EXPLANATIONS = ("gradcam", "occlusion")
 # Options whose value may be left out; the first is what is then meant.
 _OPTIONAL_VALUES = {"--local": ENGINES, "--explain": EXPLANATIONS}

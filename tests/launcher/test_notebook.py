@@ -72,6 +72,11 @@ def test_the_places_are_those_of_the_command_line(tmp_path: Path, monkeypatch: p
     assert notebook.in_aws().place().door == "aws"
 
 
+def test_an_engine_that_is_none_is_told_its_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no engine 'proces'\. Did you mean 'process'"):
+        notebook.here("proces")
+
+
 @pytest.mark.parametrize("where", [
     notebook.here(), notebook.here("docker", state="runs", gpu=True), notebook.in_aws(),
     notebook.in_aws(region="eu-west-1", profile="work", state="runs"),
