@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STATE_VARIABLE, STATE = "BYOC_STATE", Path(".sagemaker")
 # What runs the work on this machine; auto is docker where it answers.
 ENGINES = ("auto", "docker", "process")
+# The folders of what has a name there.
+_KINDS = ("training-jobs", "tuning-jobs", "transform-jobs", "endpoints", "models")
 # So many files are sent to S3 at once, when nothing says otherwise.
 WORKERS = 16
 
@@ -86,6 +88,15 @@ class DoorWords:
         """The same place, said to be this machine when what ``name`` names is known here."""
         return replace(self, local="auto") if name and not self.local and self.known_here(name) else self
 
+    def by_processes(self, name: str) -> bool:
+        """Whether what ``name`` names is known here and was run with processes, and nobody says another engine now."""
+        from launcher.local import store
+
+        if self.local is not None or not self.known_here(name):
+            return False
+        noted = [store.read_json(self.state / kind / name / store.SETTINGS) or {} for kind in _KINDS]
+        return any(each.get("engine") == "process" for each in noted)
+
     @property
     def names_aws(self) -> bool:
         """Whether the command line asks for AWS by a region or a profile."""
@@ -96,10 +107,7 @@ class DoorWords:
         return (
             not self.names_aws
             and Path(name).name == name
-            and any(
-                (self.state / kind / name).is_dir()
-                for kind in ("training-jobs", "tuning-jobs", "transform-jobs", "endpoints", "models")
-            )
+            and any((self.state / kind / name).is_dir() for kind in _KINDS)
         )
 
 

@@ -27,7 +27,8 @@ def command(where: DoorWords, name: str, output: Path | None, show: bool) -> Non
     from launcher.cli.running import place_words
     from launcher.verbs import report
 
-    path = report.save(where.open_for(name), name, output or Path(f"{name}-report.html"), place=place_words(where))
+    place = (" --local process" if where.by_processes(name) else "") + place_words(where)
+    path = report.save(where.open_for(name), name, output or Path(f"{name}-report.html"), place=place)
     click.echo(str(path))
     if show and click.launch(path.resolve().as_uri()) != 0:
         say(f"No browser could be opened; open {path} in one.")

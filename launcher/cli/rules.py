@@ -18,8 +18,8 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
     """Evaluate the open debugger rules over the tensors of a training.
 
     PATH is a folder that smdebug has written to, here or elsewhere, or a job's output.tar.gz; JOB an ended training
-    job. The rules run in this Python where it has smdebug, and otherwise where trainings run: --local docker or
-    --local process insists.
+    job. The rules run in this Python where it has smdebug, and otherwise where trainings run, by the engine that ran
+    JOB when that is known: --local docker or --local process insists.
 
     \b
       launch.py rules JOB
@@ -41,8 +41,9 @@ def command(where: DoorWords, place: str, rules: str, as_json: bool) -> None:
     from launcher.verbs.rules import ISSUES, State, in_order, tensors
 
     def engine() -> Settings:
-        settings, sentence = choose(where.local or "auto", Settings(), os.environ)
-        say(f"{sentence}.")
+        as_before = where.by_processes(place)
+        settings, sentence = choose(where.local or ("process" if as_before else "auto"), Settings(), os.environ)
+        say("Using processes of this machine, as the job did." if as_before else f"{sentence}.")
         return settings
 
     try:

@@ -8,6 +8,7 @@ import random
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,35 @@ def test_without_smdebug_the_training_environment_evaluates(made: Settings, tmp_
     (words,) = evaluate(tmp_path, "default", chosen, say=print, here=lambda: False)
     assert str(words).endswith(f"-m container.train.rules {tmp_path} --rules default --json")
     assert chosen.asked == 1
+
+
+def test_a_jobs_rules_are_evaluated_by_the_engine_that_ran_it(
+    launch: Launch, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wished: list[str] = []
+
+    def choose(wish: str, base: Settings, _environment: object) -> tuple[Settings, str]:
+        wished.append(wish)
+        return base, "Told"
+
+    def evaluated(_folder: Path, _rules: str, engine: Callable[[], Settings], **_more: object) -> list[Any]:
+        engine()
+        return [{"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": "NoIssuesFound"}]
+
+    @contextmanager
+    def found(_place: str, _door: object) -> Iterator[Path]:
+        yield tmp_path
+
+    monkeypatch.setattr("launcher.local.engines.choose", choose)
+    monkeypatch.setattr("launcher.local.evaluation.evaluate", evaluated)
+    monkeypatch.setattr("launcher.verbs.rules.tensors", found)
+    for name, engine in (("ran", "process"), ("packed", "docker")):
+        (state / "training-jobs" / name).mkdir(parents=True)
+        (state / "training-jobs" / name / "settings.json").write_text(json.dumps({"engine": engine}))
+    assert "as the job did" in launch("rules", "ran").stderr
+    for words in (["ran", "--local", "docker"], ["packed"], [tmp_path]):
+        launch("rules", *words)
+    assert wished == ["process", "docker", "auto", "auto"]
 
 
 def test_with_smdebug_no_engine_is_looked_for(tmp_path: Path) -> None:
