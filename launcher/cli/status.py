@@ -75,6 +75,9 @@ def command(
 
 
 def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
+    from botocore.exceptions import BotoCoreError
+
+    from container.common.names import nearest
     from launcher.cli.console import as_called, print_json, public
     from launcher.errors import NotFound
     from launcher.verbs import endpoints, training, transforms, tuning
@@ -91,10 +94,16 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
             description = public(describe(door, name))
         except NotFound:
             continue  # it is of the other kind
+        except BotoCoreError as exc:
+            if not aws and not where.names_aws:
+                exc.add_note(f"On this machine nothing is called '{name}', so AWS was asked.")
+            raise
         address = door.address(name) if kind == "endpoint" else None
         found.append((kind, {**description, "Address": address} if address else description))
     if not found:
-        raise NotFound(f"There is no search, job or endpoint '{name}'; `launch.py status` lists what there is.")
+        near = nearest(name, _names(door, where))
+        hint = f". Did you mean '{near}'?" if near else "; `launch.py status` lists what there is."
+        raise NotFound(f"There is no search, job or endpoint '{name}'{hint}")
     if as_json:
         print_json(found[0][1] if len(found) == 1 else [description for _, description in found])
         return
@@ -105,6 +114,16 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
         lines = [*_lines(kind, name, description), *_last_words(door, kind, name, description)]
         for line in [*lines, *_rules(door, description)] if kind == "training job" else lines:
             click.echo(as_called(line))
+
+
+def _names(door: Door, where: DoorWords) -> list[str]:
+    """What there is on this machine, or what was started in AWS from here, which needs no further call of it."""
+    from launcher.aws.ledger import Ledger
+    from launcher.verbs.listing import everything
+
+    if door.kind == "aws":
+        return [each.name for each in Ledger(where.state).there(door.region)]
+    return [each["name"] for each in everything(door, trials=True).rows]
 
 
 def _search(door: Door, name: str) -> None:

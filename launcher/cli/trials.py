@@ -114,7 +114,7 @@ def _values(trial: Trial) -> str:
 
 def _ending(trial: Trial, objective: str) -> str:
     found = f"{objective} {trial.objective:.4g}" if trial.objective is not None else f"no {objective}"
-    epochs = f" after {trial.epoch} epochs" if trial.epoch is not None else ""
+    epochs = f" after {trial.epoch} epoch{'s' * (trial.epoch != 1)}" if trial.epoch is not None else ""
     reason = f": {trial.reason}" if trial.reason else ""
     best = ", the best so far" if trial.best else ""
     return f"{trial.status} in {span(trial.seconds)}: {found}{epochs}{best}{reason}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 
 from container.common.metrics import KEPT_METRICS, format_line
@@ -31,6 +32,26 @@ def test_the_metrics_are_those_of_the_kept_epoch_which_is_named(create: Create, 
     at = lines.index("epoch    1, the best of 2")
     values = ["train:loss 0.25", "train:accuracy 0.25", "validation:loss 0.25", "validation:accuracy 0.25"]
     assert set(values) < set(lines[at:]) and not any("best_epoch" in line for line in lines)
+
+
+def test_a_name_that_is_none_is_told_its_nearest(create: Create, state: Path) -> None:
+    create("hands-best")
+    done = CliRunner().invoke(root, ["status", "hands-bes", "--local", "--state", str(state)])
+    assert done.exception and "'hands-bes'. Did you mean 'hands-best'?" in str(done.exception) + done.stderr
+
+
+def test_an_aws_that_does_not_answer_for_an_unknown_name_is_told_beside_that_it_is_not_here(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_given: object, **_more: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", silent)
+    done = CliRunner().invoke(root, ["status", "nobody", "--state", str(state)])
+    assert done.exit_code != 0 and "On this machine nothing is called 'nobody', so AWS was asked." in done.stderr
 
 
 def test_a_job_that_kept_none_shows_its_last_epoch(create: Create, ended: AtEnd, state: Path) -> None:
