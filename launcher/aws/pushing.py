@@ -67,10 +67,7 @@ class Push:
         self._client = client
         self._folder = folder
         self._wanted = wanted
-        self.bucket, prefix = split(uri)
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        if not uri.startswith("s3://") or not self.bucket:
-            raise ConfigError(f"{uri} is no place in S3; write it as s3://BUCKET/PREFIX.")
+        self.bucket, self._prefix = _place(uri)
         name = hashlib.sha256(f"{self.bucket}/{self._prefix}".encode()).hexdigest()[:16]
         self._memory = state / _MEMORY / f"{name}.json"
         self._workers = workers
@@ -195,6 +192,14 @@ def _md5(data: bytes = b"") -> Any:
     return hashlib.md5(data, usedforsecurity=False)
 
 
+def _place(uri: str) -> tuple[str, str]:
+    """The bucket, and the prefix with a slash at its end or ""; raises ConfigError."""
+    bucket, prefix = split(uri)
+    if not uri.startswith("s3://") or not bucket:
+        raise ConfigError(f"{uri} is no place in S3; write it as s3://BUCKET/PREFIX.")
+    return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
 def open_push(
     where: DoorWords,
     folder: Path,
@@ -203,9 +208,10 @@ def open_push(
     workers: int = WORKERS,
     wanted: Callable[[Path], bool] = lambda _path: True,
 ) -> Push:
-    """A push of a folder's wanted files in the account that ``where`` means. Raises AwsError; calls nothing."""
+    """A push of a folder's wanted files in the account that ``where`` means; calls nothing. Raises ConfigError, AwsError."""
     from botocore.config import Config
 
+    _place(uri)  # before anything is looked for that only a right one needs
     session = open_session(where.region, where.profile)
     client = session.client("s3", config=retries().merge(Config(max_pool_connections=workers)))
     return Push(client, folder, uri, where.state, workers=workers, wanted=wanted)

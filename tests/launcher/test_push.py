@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from moto import mock_aws
 
-from launcher.aws.pushing import PART, Plan, Push, digest
+from launcher.aws.pushing import PART, Plan, Push, digest, open_push
 from launcher.cli.push import push
 from launcher.errors import AwsError, ConfigError, NotFound, UnusableData
+from launcher.opening import DoorWords
 
 BUCKET = "pictures"
 URI = f"s3://{BUCKET}/dogs"
@@ -187,7 +188,7 @@ def test_what_is_there_and_not_in_the_folder_is_told_and_kept(s3: Any, folder: P
 
 def test_faults_are_named_with_their_remedies(s3: Any, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="s3://BUCKET/PREFIX"):
-        work(s3, folder, "photos")
+        open_push(DoorWords(profile="nobody"), folder, "s3:/bucket/photos")
     with pytest.raises(NotFound, match="aws s3 mb s3://nowhere"):
         work(s3, folder, "s3://nowhere/x").plan()
     (tmp_path / "empty").mkdir()
