@@ -208,7 +208,7 @@ def open_push(
     workers: int = WORKERS,
     wanted: Callable[[Path], bool] = lambda _path: True,
 ) -> Push:
-    """A push of a folder's wanted files in the account that ``where`` means; calls nothing. Raises ConfigError, AwsError."""
+    """A push of a folder's wanted files, as ``where`` says; calls nothing. Raises ConfigError, AwsError."""
     from botocore.config import Config
 
     _place(uri)  # before anything is looked for that only a right one needs
