@@ -17,7 +17,7 @@ from launcher.opening import DoorWords
 @click.option("--output", help="Where the answers go, each INPUT/x.jpg's to x.jpg.out (s3:// in AWS).  [default with "
               "--local: output/NAME in the state folder]")  # fmt: skip
 @click.option("--name", help="The job's name.  [default: MODEL, and the time]")
-@click.option("--resume", is_flag=True, help="Leave out what has its answer in --output already.")
+@click.option("--resume", is_flag=True, help="Leave out what this model has answered in --output already.")
 @click.option("--score/--no-score", default=None, help="At the end, compare the answers with what class folders say.  "
               "[default: where INPUT is a folder of this machine]")  # fmt: skip
 @click.option("--max-concurrent", "concurrent", type=click.IntRange(1, 100), metavar="N",
@@ -68,19 +68,19 @@ def command(
     \b
       launch.py transform --local JOB photos-prepared/test
       launch.py transform JOB photos-prepared/test --output s3://BUCKET/answers --instance-type ml.m5.xlarge
-      launch.py transform JOB s3://BUCKET/photos --output s3://BUCKET/answers --resume
+      launch.py transform JOB s3://BUCKET/photos --output s3://BUCKET/answers --instance-type ml.m5.xlarge --resume
     """
     from pathlib import Path
 
     from launcher.cli.console import print_json, say
     from launcher.cli.push import bar
-    from launcher.cli.transforming import run_transform
+    from launcher.cli.transforming import report_standing, run_transform
     from launcher.config import load_preset, transform_config
     from launcher.config.presets import Preset
     from launcher.config.transform_words import TransformWords, is_folder
     from launcher.requests import create_transform_job, create_transform_model
     from launcher.verbs import models
-    from launcher.verbs.selection import settled
+    from launcher.verbs.selection import NothingLeft, settled
 
     placed = models.by_place(model)
     if not placed:
@@ -96,7 +96,13 @@ def command(
     folder = Path(pictures) if is_folder(given) else None
     # An account is not asked on a dry run.
     door = where.open(starts=not dry_run, say=say) if where.local or not dry_run else None
-    transform = settled(where, door, config.transform, folder, resume=resume, dry_run=dry_run, say=say, bar=bar)
+    scored = folder is not None if score is None else score
+    try:
+        transform = settled(where, door, config.transform, folder, resume=resume, dry_run=dry_run, say=say, bar=bar)
+    except NothingLeft as nothing:
+        assert door is not None
+        report_standing(door, nothing, as_json=as_json, score=scored)
+        return
     if dry_run:
         made = create_transform_model(transform)
         shown = {"create_model": made} if made else {}
@@ -108,4 +114,4 @@ def command(
 
         say(cost.of_transform(transform, region=door.region))
     run_transform(door, config.model_copy(update={"transform": transform}), where, wait=not no_wait, as_json=as_json,
-                  score=folder is not None if score is None else score)  # fmt: skip
+                  score=scored)  # fmt: skip

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from launcher.config import RunConfig
     from launcher.doors import Door
     from launcher.opening import DoorWords
+    from launcher.verbs.selection import NothingLeft
 
 
 def run_transform(
@@ -48,6 +49,13 @@ def watch_transform(door: Door, name: str, where: DoorWords, *, as_json: bool, s
     suggest(f"launch.py delete {name}{back}")
 
 
+def report_standing(door: Door, nothing: NothingLeft, *, as_json: bool, score: bool) -> None:
+    """That there is nothing left to do, and what answers lie there."""
+    say(str(nothing))
+    found = answers.standing(door, nothing.transform, nothing.keys, score=score)
+    _print(found, {}, as_json=as_json)
+
+
 def report_transform(door: Door, description: transforms.Description, *, as_json: bool, score: bool) -> None:
     """How many, how long, how well, and where; of a job that has not completed, as far as that can be told."""
     try:
@@ -61,12 +69,16 @@ def report_transform(door: Door, description: transforms.Description, *, as_json
         if as_json:
             print_json(public(description))
         return
+    _print(found, description, as_json=as_json)
+    if door.kind == "aws" and (said := cost.of_transformed(description, found.seconds)):
+        say(said)
+
+
+def _print(found: answers.Transformed, description: transforms.Description, *, as_json: bool) -> None:
     if as_json:
         print_json({**public(description), "Result": found.document()})
     else:
         for name, value in found.rows():
             click.echo(f"{name:<9} {value}")
-    if door.kind == "aws" and (said := cost.of_transformed(description, found.seconds)):
-        say(said)
     if found.unscored:
         say(found.unscored)

@@ -31,6 +31,8 @@ class Transform(Frozen):
     input: str
     listed: bool = False
     output: str
+    # Whether answers that lie there already stay as they are, which are of the same model then.
+    resumed: bool = False
     instance_type: str
     instance_count: Annotated[int, Field(ge=1)] = 1
     concurrent: Annotated[int, Field(ge=1, le=MOST_UNDER_WAY)] = _CONCURRENT

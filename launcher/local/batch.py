@@ -108,9 +108,12 @@ class _Batch:
 
         def tell() -> None:
             nonlocal named
-            for fault in dispatch.faults[named:]:
-                self._log(str(fault))
-                named += 1
+            # What is common to several that failed since the last look is told once.
+            new = dispatch.faults[named:]
+            for why in dict.fromkeys((each.kind, each.why) for each in new):
+                keys = ", ".join(each.key for each in new if (each.kind, each.why) == why)
+                self._log(f"{keys}: {': '.join(why)}")
+            named += len(new)
 
         def look() -> None:
             nonlocal told
@@ -191,6 +194,11 @@ def manner_of(request: dict[str, Any], said: dict[str, int]) -> Manner:
 
 def reason(faults: list[Fault], total: int) -> str:
     """One sentence that names the objects that failed, or the first of many."""
+    common = faults[0].why.rstrip(".") if len({each.why for each in faults}) == 1 else ""
+    if common and len(faults) > 1:
+        keys = ", ".join(each.key for each in faults[:_NAMED]) + (", …" if len(faults) > _NAMED else "")
+        return (f"{faults[0].kind}: {len(faults)} of {total} objects have no answer, all for one reason: {common} "
+                f"({keys}). What was written stays.")  # fmt: skip
     named = "; ".join(f"{each.key} ({each.why.rstrip('.')})" for each in faults[:_NAMED])
     more = f"; and {len(faults) - _NAMED} more, which the log names" if len(faults) > _NAMED else ""
     return f"{faults[0].kind}: {len(faults)} of {total} objects have no answer: {named}{more}. What was written stays."

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from launcher.doors import Door
+from launcher.config.transform import Transform
+from launcher.doors import Door, Listed
 from launcher.errors import UnusableData
-from launcher.verbs import transforms
+from launcher.verbs import origin, transforms
 from launcher.verbs.models import class_names
 from launcher.verbs.prediction import JSON, predictions_of
 from launcher.verbs.scoring import Scored, Tally, scored
@@ -28,6 +29,7 @@ _AT_ONCE = 16
 class Transformed:
     """A batch transform job at its end. A notebook shows it as a table."""
 
+    # Empty, and the status too, where there was nothing left to do and so no job.
     name: str
     status: str
     # Asked about, and answered.
@@ -35,6 +37,7 @@ class Transformed:
     answered: int
     seconds: float
     output: str
+    # Of all answers that lie there of this model, those of the jobs that this one goes on from too.
     tally: Tally | None = None
     # Why there is no score, where one was asked for.
     unscored: str = ""
@@ -52,9 +55,9 @@ class Transformed:
     def rows(self) -> list[tuple[str, str]]:
         """As a small table."""
         found = [
-            ("job", f"{self.name} {self.status}"),
+            *([("job", f"{self.name} {self.status}")] if self.name else []),
             ("pictures", f"{self.answered} of {self.pictures}"),
-            ("took", f"{self.seconds:.1f} s, {self.rate:.1f} a second"),
+            *([("took", f"{self.seconds:.1f} s, {self.rate:.1f} a second")] if self.name else []),
         ]
         if self.tally and self.tally.accuracy is not None:
             found.append(("right", f"{self.tally.right} of {self.tally.known} ({self.tally.accuracy:.1%})"))
@@ -79,6 +82,8 @@ class _Job:
 
     prefix: str
     places: dict[str, str | None]
+    # What lies under the output, of other jobs too.
+    lying: tuple[Listed, ...] = ()
 
 
 def result(door: Door, description: Description, *, score: bool = False) -> Transformed:
@@ -97,14 +102,29 @@ def result(door: Door, description: Description, *, score: bool = False) -> Tran
     )
 
 
+def standing(door: Door, transform: Transform, keys: Collection[str], *, score: bool = False) -> Transformed:
+    """What answers there are of pictures that all have theirs, so that there is no job."""
+    there = {each.key for each in door.listing(f"{transform.output}/")}
+    job = _placed(transform.input, keys, f"{transform.output}/", there)
+    tally, why = None, ""
+    if score:
+        kind = _plain(transform.accept)
+        labels, fault = class_names(door, transform.model_name, transform.model_data) if kind == JSON else (None, "")
+        tally, why = _tallied(door, job, kind, labels, fault)
+    return Transformed(name="", status="", pictures=len(keys), answered=sum(map(bool, job.places.values())),
+                       seconds=0.0, output=transform.output, tally=tally, unscored=why)  # fmt: skip
+
+
 def rows(door: Door, description: Description) -> Iterator[Scored]:
     """Each picture's prediction beside the truth, where that is known, in the order of their keys.
 
-    Of answers that are not JSON there is none.
+    Of answers that are not JSON there is none, and none of answers that are of another model by now.
     """
     if _accept(description) == JSON:
         labels, _ = class_names(door, description["ModelName"])
-        yield from _scored(door, _job(door, description), labels)
+        job = _job(door, description)
+        wide = _widened(door, description, job) if labels else job
+        yield from _scored(door, wide, labels) if wide else ()
 
 
 def _tally(door: Door, description: Description, job: _Job) -> tuple[Tally | None, str]:
@@ -112,8 +132,19 @@ def _tally(door: Door, description: Description, job: _Job) -> tuple[Tally | Non
     if not any(job.places.values()):
         return None, ""
     if (accept := _accept(description)) != JSON:
-        return None, f"The answers are {accept}, and only JSON is compared with the truth."
+        return _tallied(door, job, accept, None, "")
     labels, why = class_names(door, description["ModelName"])
+    wide = _widened(door, description, job) if labels else job
+    if wide is None:
+        output = description["TransformOutput"]["S3OutputPath"]
+        return None, f"The answers at {output} are of another model or type by now, so there is no score."
+    return _tallied(door, wide, accept, labels, why)
+
+
+def _tallied(door: Door, job: _Job, accept: str, labels: Collection[str] | None, why: str) -> tuple[Tally | None, str]:
+    """The score of the job's answers; ``why`` says why there are no labels, where there are none."""
+    if accept != JSON:
+        return None, f"The answers are {accept}, and only JSON is compared with the truth."
     if not labels:
         return None, f"There is no score, for the model's classes cannot be told. {why}"
     tally = Tally.of(list(_scored(door, job, labels)))
@@ -126,7 +157,11 @@ def _tally(door: Door, description: Description, job: _Job) -> tuple[Tally | Non
 
 def _accept(description: Description) -> str:
     """The type of the answers; the server's own where none was asked for."""
-    return str(description["TransformOutput"].get("Accept") or JSON).partition(";")[0].strip()
+    return _plain(str(description["TransformOutput"].get("Accept") or JSON))
+
+
+def _plain(accept: str) -> str:
+    return accept.partition(";")[0].strip()
 
 
 def _job(door: Door, description: Description) -> _Job:
@@ -140,9 +175,30 @@ def _job(door: Door, description: Description) -> _Job:
     output = description["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"
     # What an earlier job has left there, and this one could not answer anew, is no answer of this one.
     since = description["CreationTime"].timestamp()
-    there = {each.key for each in door.listing(output) if each.written >= since}
+    lying = list(door.listing(output))
+    there = {each.key for each in lying if each.written >= since}
+    return replace(_placed(prefix, keys, output, there), lying=tuple(lying))
+
+
+def _placed(prefix: str, keys: Collection[str], output: str, there: Collection[str]) -> _Job:
     found = {key: answer_of(key, prefix, there) for key in keys}
     return _Job(prefix, {key: _below(output, place) if place else None for key, place in found.items()})
+
+
+def _widened(door: Door, description: Description, job: _Job) -> _Job | None:
+    """The job with all pictures under its prefix that are answered since the note there was left, which a job that
+    goes on from others' answers leaves as it is; None where the note is of another model or type.
+    """
+    output = description["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"
+    found = origin.noted(door, output, job.lying)
+    if found is None:
+        return job
+    accept = str(description["TransformOutput"].get("Accept") or JSON)
+    if found.origin != origin.of_model(door, description["ModelName"], accept):
+        return None
+    since = min(found.since, description["CreationTime"].timestamp())
+    there = {each.key for each in job.lying if each.written >= since}
+    return _placed(job.prefix, select(door.listing(job.prefix)).keys, output, there)
 
 
 def _listed(door: Door, manifest: str) -> tuple[str, list[str]]:

@@ -14,10 +14,10 @@ from launcher import requests
 from launcher.aws.ledger import may_be_made
 from launcher.config.run import Endpoint
 from launcher.doors import Door
-from launcher.errors import JobFailed
+from launcher.errors import ConfigError, JobFailed
 from launcher.verbs import belongings, named, scaling
 from launcher.verbs.logs import LogFollower
-from launcher.verbs.named import is_missing
+from launcher.verbs.named import is_missing, is_taken
 from launcher.verbs.remedies import with_remedy
 
 SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
@@ -100,6 +100,13 @@ def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
             except (ClientError, BotoCoreError) as exc:
                 # The refusal is what a person must hear of; this stays recorded.
                 refusal.add_note(f"What was made for it could not all be taken back: {what} stays ({exc}).")
+        # The models are made first, and have the endpoint's name.
+        first = not made and not endpoint.revision and isinstance(refusal, ClientError) and is_taken(refusal)
+        if first and exists(door, endpoint.name):
+            raise ConfigError(
+                f"Endpoint names must be unique: {endpoint.name} exists already; choose another --name, or "
+                "delete that one first."
+            ) from refusal
         raise
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from container.common.artifact import MANIFEST
+from container.common.artifact import CODE, MANIFEST
 from launcher.doors import Door
 from launcher.errors import LauncherError, NotFound
 from launcher.sagemaker import model_uri
 from launcher.verbs import training, tuning
 from launcher.verbs.named import is_missing
 from launcher.verbs.outputs import members, readable
+from launcher.verbs.report import guess
 
 _PACKED = (".tar.gz", ".tgz")
 
@@ -53,20 +54,39 @@ def find(door: Door, word: str) -> Found:
     except ClientError as exc:
         if not is_missing(exc):
             raise
+        # In AWS a name that is mistyped is not worth two more calls.
+        hint = guess(door, word) if door.kind == "local" else " `launch.py status` lists what there is."
         raise NotFound(
-            f"There is no job, search or model '{word}'; `launch.py status` lists what there is, and a model.tar.gz "
-            "may be given by its path."
+            f"There is no job, search or model '{word}'.{hint} A model.tar.gz may be given by its path."
         ) from exc
     return Found(word, model_name=word)
 
 
-def class_names(door: Door, model: str) -> tuple[frozenset[str], str]:
+def data_of(door: Door, model: str) -> str:
+    """Where the data of SageMaker's model of that name lie; empty where they are in its image."""
+    return model_uri(door.sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {}))
+
+
+def has_code(door: Door, uri: str) -> bool:
+    """Whether the model at ``uri`` brings an inference.py of its own. Of an archive all is read where it has none."""
+    if not uri.endswith(_PACKED):
+        try:
+            door.read(f"{uri.rstrip('/')}/{CODE.as_posix()}").close()
+        except NotFound:
+            return False
+        return True
+    with door.read(uri) as archive, readable(uri, "take it again from the job's output"):
+        with tarfile.open(fileobj=archive, mode="r|gz") as tar:
+            return any(path.as_posix() == CODE.as_posix() for path, _member in members(tar))
+
+
+def class_names(door: Door, model: str, data: str = "") -> tuple[frozenset[str], str]:
     """The classes of SageMaker's model of that name, as its manifest says, or none and why they cannot be told.
 
-    Of an archive no more is read than comes before its manifest.
+    Its ``data`` are asked for where they are not known. Of an archive no more is read than comes before its manifest.
     """
     try:
-        uri = model_uri(door.sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {}))
+        uri = data or data_of(door, model)
         if not uri:
             return frozenset(), f"Model {model} has its data in its image."
         manifest = _manifest(door, uri)

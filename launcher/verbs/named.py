@@ -56,6 +56,12 @@ def is_missing(error: ClientError) -> bool:
     )
 
 
+def is_taken(error: ClientError) -> bool:
+    """Whether an error says that something of this name is there already."""
+    said = error.response["Error"]
+    return said["Code"] == "ResourceInUse" or "already existing" in said["Message"]
+
+
 def is_forbidden(error: ClientError) -> bool:
     """Whether an error says that the credentials lack a permission."""
     return bool(error.response["Error"]["Code"] == "AccessDeniedException")

@@ -19,6 +19,8 @@ from launcher.errors import NotFound, PredictionError
 from launcher.verbs import named, training, tuning
 
 JSON, OCTETS = "application/json", "application/octet-stream"
+# The types that our server answers in.
+ANSWERS = (JSON, "application/jsonlines", "text/csv", "application/x-npy")
 
 # What a suffix says of the content; anything else is sent as bytes for the server to recognise.
 CONTENT_TYPES = {

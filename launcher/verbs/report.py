@@ -34,7 +34,7 @@ def save(door: Door, name: str, output: Path, *, place: str = "") -> Path:
     except NotFound as exc:
         job = _training_job(door, name)
         if job is None:
-            raise NotFound(f"There is no search or training job '{name}'.{_guess(door, name)}") from exc
+            raise NotFound(f"There is no search or training job '{name}'.{guess(door, name)}") from exc
         output.write_bytes(of_job(door, job))
         return output
     return write(gather(door, search), output, place=place)
@@ -79,7 +79,8 @@ def _training_job(door: Door, name: str) -> Description | None:
         return None
 
 
-def _guess(door: Door, name: str) -> str:
+def guess(door: Door, name: str) -> str:
+    """For a name that no job and no search has: the nearest that one has, or where all are listed."""
     from container.common.names import nearest
 
     newest = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 100}

@@ -19,9 +19,14 @@ from launcher.errors import ConfigError, NotFound
 from launcher.local import objects
 from launcher.local.uris import to_uri
 from launcher.opening import DoorWords
-from launcher.verbs.prediction import is_picture
+from launcher.verbs import origin
+from launcher.verbs.models import has_code
+from launcher.verbs.prediction import ANSWERS, is_picture
 
 SUFFIX = ".out"
+# What our image is called, and ranges of types of which it has one.
+_OURS = "byoc-serve"
+_ANY = ("*/*", "application/*", "text/*")
 _NAMED = 3
 
 Say = Callable[[str], None]
@@ -61,6 +66,14 @@ def answer_of(key: str, prefix: str, there: Container[str]) -> str | None:
     return next((place for place in (f"{key}{SUFFIX}", f"{path}{key}{SUFFIX}") if place in there), None)
 
 
+class NothingLeft(ConfigError):
+    """All pictures have their answers already: ``keys``, for what would have been the job ``transform``."""
+
+    def __init__(self, transform: Transform, keys: tuple[str, ...]) -> None:
+        super().__init__(f"All {len(keys)} pictures have their answers at {transform.output} already.")
+        self.transform, self.keys = transform, keys
+
+
 def select(there: Iterable[Listed], answers: Collection[str] = (), prefix: str = "") -> Selection:
     """Look over the objects under ``prefix``; ``answers`` are keys under the output."""
     known = set(answers)
@@ -82,9 +95,9 @@ def select(there: Iterable[Listed], answers: Collection[str] = (), prefix: str =
 
 
 def check(selection: Selection, transform: Transform) -> None:
-    """Refuse what would fail after it has cost something. Raises NotFound and ConfigError."""
+    """Refuse what would fail after it has cost something. Raises NotFound, NothingLeft and ConfigError."""
     if not selection.keys and selection.answered:
-        raise ConfigError(f"All {len(selection.answered)} pictures have their answers at {transform.output} already.")
+        raise NothingLeft(transform, selection.answered)
     if not selection.keys:
         others = f" ({len(selection.others)} files are none by their names)" if selection.others else ""
         raise NotFound(f"There is no picture at {transform.input}{others}; give a folder that holds some.")
@@ -125,22 +138,55 @@ def settled(
 ) -> Transform:
     """The job with all settled that it takes: what is left out is said, and a ``folder`` for AWS is uploaded.
 
-    On a dry run nothing is written, and AWS is not asked, which needs no ``door``. Raises NotFound and ConfigError.
+    On a dry run nothing is written, and AWS is not asked, which needs no ``door``. Raises NotFound, NothingLeft and
+    ConfigError.
     """
     if not where.local and (remark := key_remark(transform.managed.kms_key, transform.instance_type)):
         say(remark)
     if folder is None and door is None:
         return transform
-    there = objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ()
-    answers = [each.key for each in door.listing(f"{transform.output}/")] if door and resume else []
+    if door:
+        _check_accept(door, transform)
+    there = list(objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ())
+    answers = _answers(door, transform, there, resume=resume, say=say) if door else []
     chosen = select(there, answers, transform.input)
     _tell(chosen, say)
     check(chosen, transform)
+    transform = transform.model_copy(update={"resumed": bool(chosen.answered)})
     if folder and not where.local:
         # What is left out here is not uploaded; what else lies there is left out there.
         others = () if dry_run else _pushed(where, transform, folder, chosen.keys, say=say, bar=bar)
         chosen = replace(chosen, others=others, empty=(), answered=())
     return listed(transform, chosen, door.write if door and not dry_run else None)
+
+
+def _check_accept(door: Door, transform: Transform) -> None:
+    """Refuse a type that our server has no answer in; an image, or an inference.py, of one's own may have one."""
+    asked = {part.partition(";")[0].strip().lower() for part in transform.accept.split(",")}
+    if asked & {*ANSWERS, *_ANY} or _OURS not in transform.image or has_code(door, transform.model_data):
+        return
+    raise ConfigError(f"No answer can be given as --accept '{transform.accept}'; there are {', '.join(ANSWERS)}.")
+
+
+def _answers(door: Door, transform: Transform, there: Iterable[Listed], *, resume: bool, say: Say) -> list[str]:
+    """The keys of the answers that are to stay; of others that lie in the way it is said, or refused to go on."""
+    output = list(door.listing(f"{transform.output}/"))
+    old = select(there, [each.key for each in output], transform.input).answered
+    if not old:
+        return []
+    found, mine = origin.noted(door, transform.output, output), origin.of(door, transform)
+    theirs = f" of {found.origin}" if found else ""
+    if not resume:
+        say(f"Answered anew: {len(old)}, whose answers{theirs} at {transform.output} are overwritten as they come.")
+        return []
+    if found is None or found.origin != mine:
+        whose = f"are{theirs}" if found else "are noted nowhere to be of any model"
+        raise ConfigError(f"The answers at {transform.output} {whose}, and --resume would mix them with those of "
+                          f"{mine}; give another --output, or leave out --resume, which overwrites them.")  # fmt: skip
+    stay = [each.key for each in output if each.written >= found.since]
+    if older := len(old) - len(select(there, stay, transform.input).answered):
+        say(f"Answered anew: {older}, whose answers were there before those of {mine}.")
+    return stay
 
 
 def _tell(chosen: Selection, say: Say) -> None:

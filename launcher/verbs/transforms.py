@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError
 
 from launcher.config.transform import Transform
 from launcher.doors import Door
-from launcher.errors import JobFailed, JobStopped
+from launcher.errors import ConfigError, JobFailed, JobStopped
 from launcher.requests import create_transform_job, create_transform_model
 from launcher.sagemaker import TRANSFORM_ENDED
-from launcher.verbs import named
+from launcher.verbs import named, origin
 from launcher.verbs.logs import LogFollower
-from launcher.verbs.named import is_missing
+from launcher.verbs.named import is_missing, is_taken
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import Ended, Event, Logged, Moved
 from launcher.verbs.undoing import taken_back
@@ -24,14 +24,33 @@ Description = named.Description
 
 
 def start(door: Door, transform: Transform) -> str:
-    """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused."""
+    """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused.
+
+    Whose answers come to lie under its output is noted there, unless it goes on from some. Raises ConfigError.
+    """
     client, model = door.sagemaker, create_transform_model(transform)
+    made_by = origin.of(door, transform)
     with taken_back() as made:
         if model:
-            client.create_model(**model)
+            try:
+                client.create_model(**model)
+            except ClientError as exc:
+                if is_taken(exc) and exists(door, transform.name):
+                    raise ConfigError(
+                        f"Transform job names must be unique: {transform.name} exists already; choose another --name."
+                    ) from exc
+                raise
             name = model["ModelName"]
             made.append((f"model {name}", partial(client.delete_model, ModelName=name)))
         client.create_transform_job(**create_transform_job(transform))
+    if not transform.resumed:
+        # Not before: a job that is refused overwrites nobody's answers.
+        try:
+            origin.note(door, transform, made_by)
+        except Exception as exc:
+            exc.add_note(f"Transform job {transform.name} has started for all that, and --resume will not know its "
+                         "answers.")  # fmt: skip
+            raise
     return transform.name
 
 
@@ -72,7 +91,7 @@ def conclude(description: Description) -> Description:
     name, status = description["TransformJobName"], description["TransformJobStatus"]
     if status == "Failed":
         reason = with_remedy(description.get("FailureReason", "No reason was given."))
-        raise JobFailed(f"Transform job {name} failed. {reason}")
+        raise JobFailed(f"Transform job {name} failed. {reason} {_more(description)}")
     if status == "Stopped":
         raise JobStopped(f"Transform job {name} was stopped; {_go_on(description)}")
     return description
@@ -81,6 +100,11 @@ def conclude(description: Description) -> Description:
 def _go_on(description: Description) -> str:
     output = description["TransformOutput"]["S3OutputPath"]
     return f"its answers so far stay at {output}, and transform with --output {output} --resume goes on from them."
+
+
+def _more(description: Description) -> str:
+    output = description["TransformOutput"]["S3OutputPath"]
+    return f"With --output {output} --resume only what has no answer is asked about again."
 
 
 def stop(door: Door, name: str) -> str:

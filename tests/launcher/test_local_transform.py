@@ -16,9 +16,11 @@ from launcher.config.transform import Transform
 from launcher.config.words import LOCAL_ROLE
 from launcher.doors import Door, Listed
 from launcher.errors import JobFailed, JobStopped, NotFound
+from launcher.local.batch import reason
+from launcher.local.dispatch import Fault
 from launcher.local.uris import to_uri
 from launcher.requests import create_transform_job, create_transform_model
-from launcher.verbs import answers, transforms
+from launcher.verbs import answers, origin, transforms
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.selection import listed, select
 from launcher.verbs.training import Ended
@@ -65,7 +67,8 @@ def log(door: Door, name: str) -> str:
 
 def written(tmp_path: Path) -> list[str]:
     place = tmp_path / "the answers"
-    return sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+    files = (path for path in place.rglob("*") if path.is_file() and path.name != origin.NOTE)
+    return sorted(path.relative_to(place).as_posix() for path in files)
 
 
 def test_each_picture_has_its_answer_in_the_same_tree_and_the_server_is_ended(
@@ -202,6 +205,14 @@ def test_a_job_whose_name_is_taken_leaves_no_model_behind(door: Door, transform:
         transforms.start(door, transform())
     with pytest.raises(ClientError, match="Could not find model"):
         door.sagemaker.describe_model(ModelName="batch")
+
+
+def test_a_reason_that_is_common_to_all_that_failed_is_told_once() -> None:
+    faults = [Fault(f"{number}.jpg", "ClientError", "406: No answer can be given.") for number in range(41)]
+    assert reason(faults, 41) == (
+        "ClientError: 41 of 41 objects have no answer, all for one reason: 406: No answer can be given (0.jpg, 1.jpg, "
+        "2.jpg, …). What was written stays."
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from container.serve.response import PRODUCED
 from launcher.cli.root import root
+from launcher.cli.transform import command
+from launcher.verbs import origin
+from launcher.verbs.prediction import ANSWERS
 from tests.launcher.conftest import COMMANDS
 
 Launch = Callable[..., Result]
@@ -56,14 +63,64 @@ def test_a_folder_is_asked_about_and_scored_and_the_job_is_known_to_every_verb(
 
     # A second time there is nothing left to do; and then there is one picture more.
     again = ("transform", "--local", "process", "batch", folder, "--name", "more", "--output", output, "--resume")
-    assert "All 3 pictures have their answers" in launch(*again).stderr
+    nothing = launch(*again)
+    assert nothing.exit_code == 0 and "All 3 pictures have their answers" in nothing.stderr
+    assert nothing.stdout.splitlines()[:2] == ["pictures  3 of 3", "right     1 of 2 (50.0%)"]
     (folder / "ant" / "2.jpg").write_bytes(b"picture")
     more = json.loads(launch(*again, "--json").stdout)
-    assert (more["ModelName"], more["Result"]["answered"], more["Result"]["known"]) == ("batch", 1, 1)
+    assert (more["ModelName"], more["Result"]["answered"], more["Result"]["known"]) == ("batch", 1, 3)
 
     assert launch("delete", "more", "--yes").stdout == "deleted transform job more\n", "the model is another job's"
     assert launch("delete", "--all", "--local", "--yes").stdout == "deleted transform job batch, model batch\n"
     assert json.loads(launch("status", "--json").stdout) == [] and (output / "ant/2.jpg.out").is_file()
+
+
+def test_answers_of_another_model_are_neither_mixed_nor_overwritten_in_silence(
+    launch: Launch, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    other, output = tmp_path / "other", tmp_path / "answers"
+    shutil.copytree(model, other)
+
+    def asked(model: Path, name: str, *words: str) -> Result:
+        return launch("transform", "--local", "process", model, folder, "--name", name, "--output", output, *words)
+
+    assert asked(model, "first").exit_code == 0
+    mixed = asked(other, "second", "--resume")
+    assert mixed.exit_code == 2 and f"are of file://{model} as application/json, and" in mixed.stderr
+    assert asked(model, "second", "--resume", "--accept", "text/csv").exit_code == 2
+    over = asked(other, "second")
+    assert over.exit_code == 0 and "Answered anew: 3" in over.stderr and f"of file://{model} as" in over.stderr
+    assert asked(model, "third", "--resume").exit_code == 2
+    # What the second could not answer is the first's still, and no answer of the second's.
+    os.utime(output / "ant" / "1.jpg.out", (0, 0))
+    rest = asked(other, "third", "--resume")
+    assert "Answered anew: 1, whose answers were there before" in rest.stderr and "pictures  1 of 1" in rest.stdout
+    (output / origin.NOTE).unlink()
+    assert "noted nowhere" in asked(other, "fourth", "--resume").stderr
+
+
+def test_a_type_that_the_server_has_not_is_refused_unless_the_model_brings_code(
+    launch: Launch, model: Path, folder: Path
+) -> None:
+    assert ANSWERS == PRODUCED
+    asked = ("transform", "--local", "process", model, folder, "--accept", "text/csvv", "--dry-run")
+    refused = launch(*asked)
+    assert refused.exit_code == 2 and "there are application/json, application/jsonlines, text/csv" in refused.stderr
+    (model / "code").mkdir()
+    (model / "code" / "inference.py").touch()
+    assert launch(*asked).exit_code == 0
+
+
+def test_a_name_that_a_job_has_is_said_to_be_the_jobs(launch: Launch, model: Path, folder: Path) -> None:
+    asked = ("transform", "--local", "process", model, folder, "--name", "batch")
+    assert launch(*asked).exit_code == 0
+    assert "Transform job names must be unique: batch exists already; choose" in launch(*asked).stderr
+
+
+def test_the_documented_examples_in_aws_name_an_instance_type() -> None:
+    documented = (Path(__file__).parents[2] / "docs/transform.md").read_text(encoding="utf-8") + (command.help or "")
+    examples = re.findall(r"launch\.py transform JOB .*s3://.*", documented)
+    assert len(examples) == 4 and all("--instance-type ml." in each for each in examples)
 
 
 def test_a_bad_picture_ends_with_5_and_what_was_answered(launch: Launch, model: Path, folder: Path) -> None:

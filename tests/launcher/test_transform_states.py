@@ -63,6 +63,7 @@ def begun(account: Account) -> None:
     account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN}, requests.create_transform_model(BATCH))
     account.sagemaker.add_response("create_transform_job", {"TransformJobArn": BATCH_ARN},
                                    requests.create_transform_job(BATCH))  # fmt: skip
+    account.s3.add_response("put_object", {})
 
 
 def described(status: str, **more: Any) -> dict[str, Any]:
