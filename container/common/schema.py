@@ -9,6 +9,7 @@ import json
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from container.common.networks import network
 from container.common.parsers import (
     Parser,
     auto_or,
@@ -39,10 +40,10 @@ class Hyperparameters:
     # model
     model: str = _spec(
         "resnet50",
-        word(r"[a-z0-9_]+", "a torchvision classifier's name"),
+        network,
         "Any torchvision classifier by its function's name.",
         "model",
-        "name",
+        "alexnet to wide_resnet50_2",
     )
     weights: str = _spec(
         "imagenet",

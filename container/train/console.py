@@ -75,8 +75,8 @@ class Meter:
     def add(self, count: int, *, now: Callable[[], tuple[float, float]] | None = None) -> None:
         """``count`` more images are done; ``now`` gives (loss, accuracy) when a line is to be printed."""
         self._done += count
-        if not self._console.due:
-            return
+        if not self._done or not self._console.due:
+            return  # none is done while files are only looked into
         loss, accuracy = now() if now else (None, None)
         seconds = max(time.monotonic() - self._start, 1e-9)
         self._console.progress(

@@ -95,6 +95,11 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(name: str, va
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_that_is_none_is_told_its_nearest_before_anything_runs() -> None:
+    with pytest.raises(HyperparameterError, match=r"'model' cannot be 'resnet5O': .* did you mean 'resnet50'"):
+        schema.parse({"model": "resnet5O"})
+
+
 def test_a_name_given_twice_is_refused() -> None:
     with pytest.raises(HyperparameterError, match="twice"):
         schema.parse({"batch-size": "32", "batch_size": "64"})

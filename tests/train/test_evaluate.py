@@ -41,6 +41,8 @@ def test_progress_is_printed_every_two_seconds_at_most_and_only_by_the_first() -
     clock, stream = iter(np.arange(0, 100, 0.5)), io.StringIO()
     console = Console(stream=stream, clock=lambda: float(next(clock)))
     meter = Meter(console, "train", 40, round=1, rounds=3)
+    meter.add(0)
+    assert not stream.getvalue(), "nothing is done yet, and nothing told"
     for _ in range(20):
         meter.add(2, now=lambda: (0.5, 0.75))
     lines = [parse_progress(line) for line in stream.getvalue().splitlines()]
