@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,7 +73,9 @@ class Word(click.Choice[str]):
 
 
 def remark(where: DoorWords, **given: Any) -> None:
-    """Refuse or tell of words that count behind the other door only; ``given`` are options by name.
+    """Refuse or tell of words that count behind the other door only, or are none that AWS is known to have.
+
+    ``given`` are options by name.
 
     Raises ConfigError.
     """
@@ -86,6 +89,16 @@ def remark(where: DoorWords, **given: Any) -> None:
         idle = [f"--{name.replace('_', '-')}" for name, value in words.items() if value is not None]
         if idle:
             say(f"Only AWS heeds {', '.join(idle)}; this is run on this machine.")
+        return
+    from launcher.aws.known import region_remark, type_remark
+
+    region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    for remarked in (
+        type_remark(given["instance_type"]) if given.get("instance_type") else "",
+        region_remark(region) if region else "",
+    ):
+        if remarked:
+            say(remarked)
 
 
 def door_options(*, starts: bool = False) -> Callable[[F], F]:
