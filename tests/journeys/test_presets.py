@@ -125,21 +125,13 @@ def environment() -> list[str]:
 
 
 @pytest.fixture
-def network(request: pytest.FixtureRequest, shared: Path) -> Network:
-    """A small network with random weights, or the real one."""
-    return (RANDOM, None) if request.param == "random" else (REAL, shared / "weights" / "mobilenet_v2_imagenet.pth")
+def network(launch: Launch, shared: Path) -> Network:
+    """The real one in processes, and a small one with random weights in containers or where the file is not."""
+    weights = shared / "weights" / "mobilenet_v2_imagenet.pth"
+    return (REAL, weights) if launch.engine == "process" and weights.is_file() else (RANDOM, None)
 
 
-@pytest.mark.parametrize(
-    ("launch", "preset", "network"),
-    [
-        *(pytest.param("process", preset, "real", marks=pytest.mark.real) for preset in SYSTEMS),
-        # Where the real weights are not, one goes the whole way all the same.
-        ("process", "fingers", "random"),
-        *(pytest.param("docker", preset, "random", marks=pytest.mark.docker) for preset in SYSTEMS),
-    ],
-    indirect=["launch", "network"],
-)
+@pytest.mark.parametrize("preset", SYSTEMS)
 def test_a_system_does_all_that_was_published(
     launch: Launch,
     prepared: dict[str, Path],
