@@ -14,7 +14,7 @@ from launcher import requests
 from launcher.aws.ledger import may_be_made
 from launcher.config.run import Endpoint
 from launcher.doors import Door
-from launcher.errors import ConfigError, JobFailed
+from launcher.errors import AwsError, JobFailed
 from launcher.verbs import belongings, named, scaling
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.named import is_missing, is_taken
@@ -103,7 +103,7 @@ def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
         # The models are made first, and have the endpoint's name.
         first = not made and not endpoint.revision and isinstance(refusal, ClientError) and is_taken(refusal)
         if first and exists(door, endpoint.name):
-            raise ConfigError(
+            raise AwsError(
                 f"Endpoint names must be unique: {endpoint.name} exists already; choose another --name, or "
                 "delete that one first."
             ) from refusal

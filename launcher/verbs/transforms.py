@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from launcher.config.transform import Transform
 from launcher.doors import Door
-from launcher.errors import ConfigError, JobFailed, JobStopped
+from launcher.errors import AwsError, JobFailed, JobStopped
 from launcher.requests import create_transform_job, create_transform_model
 from launcher.sagemaker import TRANSFORM_ENDED
 from launcher.verbs import named, origin
@@ -26,7 +26,7 @@ Description = named.Description
 def start(door: Door, transform: Transform) -> str:
     """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused.
 
-    Whose answers come to lie under its output is noted there, unless it goes on from some. Raises ConfigError.
+    Whose answers come to lie under its output is noted there, unless it goes on from some. Raises AwsError.
     """
     client, model = door.sagemaker, create_transform_model(transform)
     made_by = origin.of(door, transform)
@@ -36,7 +36,7 @@ def start(door: Door, transform: Transform) -> str:
                 client.create_model(**model)
             except ClientError as exc:
                 if is_taken(exc) and exists(door, transform.name):
-                    raise ConfigError(
+                    raise AwsError(
                         f"Transform job names must be unique: {transform.name} exists already; choose another --name."
                     ) from exc
                 raise

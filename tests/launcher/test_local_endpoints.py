@@ -16,7 +16,7 @@ from botocore.validate import ParamValidator
 
 from launcher.config.run import Endpoint
 from launcher.doors import Door
-from launcher.errors import ConfigError, JobFailed, NotFound
+from launcher.errors import AwsError, JobFailed, NotFound
 from launcher.local.uris import to_uri
 from launcher.verbs import endpoints
 from tests.launcher.conftest import processes_under, wait
@@ -166,7 +166,7 @@ def test_a_packed_model_is_served_too(door: Door, endpoint: Make, model: Path, t
 
 def test_a_name_that_is_taken_takes_back_nothing_of_the_first(door: Door, endpoint: Make) -> None:
     name = up(door, endpoint())
-    with pytest.raises(ConfigError, match=f"{name} exists already"):
+    with pytest.raises(AwsError, match=f"{name} exists already"):
         endpoints.deploy(door, endpoint())
     assert "predictions" in ask(door, name)
     endpoints.delete(door, name)

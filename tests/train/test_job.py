@@ -133,7 +133,7 @@ def test_checkpoint_every_is_how_often_one_is_written(jobs: Jobs, monkeypatch: p
         ({"class_weights": '{"wasps": 2}'}, "names the class 'wasps'"),
         ({"class_weights": '{"across": 0, "down": 0, "slanted": 0}'}, "all zero"),
         ({"freeze": "layer9"}, "no such layer"),
-        ({"model": "resnet17"}, "Did you mean"),
+        ({"model": "resnet17"}, "did you mean .resnet18"),
     ],
 )
 def test_hyperparameters_that_do_not_go_together_are_told(jobs: Jobs, changes: dict[str, str], words: str) -> None:
