@@ -9,7 +9,7 @@ from typing import Any
 
 from launcher.errors import EngineError, LauncherError
 from launcher.local import debugger, reconcile, store, verdicts
-from launcher.local.processes import wait_until
+from launcher.local.ending import ask_to_stop, settle
 from launcher.local.records import new_training_record
 from launcher.local.settings import Settings
 from launcher.local.store import Document, Store
@@ -129,9 +129,7 @@ class TrainingCalls:
         operation = "StopTrainingJob"
         check(_SERVICE, operation, request)
         folder, record = self._job(operation, request["TrainingJobName"])
-        if record["TrainingJobStatus"] in TRAINING_ENDED:
-            refuse(operation, f"The job has ended already as {record['TrainingJobStatus']}.")
-        (folder / store.STOP).touch()
+        ask_to_stop(operation, folder, record["TrainingJobStatus"], TRAINING_ENDED)
         return response()
 
     def delete_training_job(self, **request: Any) -> Response:
@@ -143,11 +141,7 @@ class TrainingCalls:
         check(_SERVICE, operation, request)
         name = request["TrainingJobName"]
         folder, record = self._job(operation, name)
-        if record["TrainingJobStatus"] not in TRAINING_ENDED:
-            refuse(operation, f"Job {name} is still {record['TrainingJobStatus']}; stop it first.",
-                   code="ResourceInUse")  # fmt: skip
-        # The supervisor writes the final status a moment before it ends.
-        wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
+        settle(operation, folder, record["TrainingJobStatus"], TRAINING_ENDED)
         asked = store.read_json(folder / store.REQUEST) or {}
         checkpoints = asked.get("CheckpointConfig", {}).get("S3Uri")
         own = to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name

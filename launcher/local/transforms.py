@@ -8,7 +8,7 @@ from typing import Any
 
 from launcher.errors import LauncherError
 from launcher.local import reconcile, store
-from launcher.local.processes import wait_until
+from launcher.local.ending import ask_to_stop, settle
 from launcher.local.records import new_transform_record
 from launcher.local.settings import Settings
 from launcher.local.store import Store
@@ -90,9 +90,7 @@ class TransformCalls:
         operation = "StopTransformJob"
         check(_SERVICE, operation, request)
         folder, record = self._transform(operation, request["TransformJobName"])
-        if record["TransformJobStatus"] in TRANSFORM_ENDED:
-            refuse(operation, f"The job has ended already as {record['TransformJobStatus']}.")
-        (folder / store.STOP).touch()
+        ask_to_stop(operation, folder, record["TransformJobStatus"], TRANSFORM_ENDED)
         return response()
 
     def delete_transform_job(self, **request: Any) -> Response:
@@ -100,11 +98,7 @@ class TransformCalls:
         operation = "DeleteTransformJob"
         name = request["TransformJobName"]
         folder, record = self._transform(operation, name)
-        if record["TransformJobStatus"] not in TRANSFORM_ENDED:
-            refuse(operation, f"Job {name} is still {record['TransformJobStatus']}; stop it first.",
-                   code="ResourceInUse")  # fmt: skip
-        # The supervisor writes the final status a moment before it ends.
-        wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
+        settle(operation, folder, record["TransformJobStatus"], TRANSFORM_ENDED)
         self.store.remove(store.TRANSFORM_JOBS, name)
         return response()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from launcher import requests
 from launcher.aws.ledger import may_be_made
@@ -19,6 +19,7 @@ from launcher.verbs import belongings, named, scaling
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.named import is_missing, is_taken
 from launcher.verbs.remedies import with_remedy
+from launcher.verbs.undoing import taken_back
 
 SETTLED = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
@@ -76,32 +77,20 @@ def update(door: Door, endpoint: Endpoint) -> str:
 
 
 def _make(door: Door, endpoint: Endpoint, last: Callable[[], object]) -> None:
-    made: list[tuple[str, Callable[[], object]]] = []
     client, config = door.sagemaker, endpoint.made_as
     try:
-        for request in requests.create_models(endpoint):
-            client.create_model(**request)
-            name = request["ModelName"]
-            made.append((f"model {name}", partial(client.delete_model, ModelName=name)))
-        client.create_endpoint_config(**requests.create_endpoint_config(endpoint))
-        made.append((f"endpoint configuration {config}", partial(client.delete_endpoint_config,
-                                                                 EndpointConfigName=config)))  # fmt: skip
-        last()
-    except (ClientError, BotoCoreError) as refusal:
-        if may_be_made(refusal):
-            # It may stand on them by now, and AWS warns of deleting a configuration in use.
-            refusal.add_note(
-                "What was made for it stays, for AWS may go on with it; `launch.py status --aws` shows it."
-            )
-            raise
-        for what, undo in reversed(made):
-            try:
-                undo()
-            except (ClientError, BotoCoreError) as exc:
-                # The refusal is what a person must hear of; this stays recorded.
-                refusal.add_note(f"What was made for it could not all be taken back: {what} stays ({exc}).")
+        with taken_back() as made:
+            for request in requests.create_models(endpoint):
+                client.create_model(**request)
+                name = request["ModelName"]
+                made.append((f"model {name}", partial(client.delete_model, ModelName=name)))
+            client.create_endpoint_config(**requests.create_endpoint_config(endpoint))
+            made.append((f"endpoint configuration {config}", partial(client.delete_endpoint_config,
+                                                                     EndpointConfigName=config)))  # fmt: skip
+            last()
+    except ClientError as refusal:
         # The models are made first, and have the endpoint's name.
-        first = not made and not endpoint.revision and isinstance(refusal, ClientError) and is_taken(refusal)
+        first = not made and not endpoint.revision and is_taken(refusal) and not may_be_made(refusal)
         if first and exists(door, endpoint.name):
             raise AwsError(
                 f"Endpoint names must be unique: {endpoint.name} exists already; choose another --name, or "

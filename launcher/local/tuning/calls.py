@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.local import reconcile, store
+from launcher.local.ending import ask_to_stop, settle
 from launcher.local.processes import wait_until
 from launcher.local.records import new_tuning_record
 from launcher.local.settings import Settings
@@ -159,9 +160,7 @@ class TuningCalls:
         operation = "StopHyperParameterTuningJob"
         check(_SERVICE, operation, request)
         folder, record = self._search(operation, request["HyperParameterTuningJobName"])
-        if record["HyperParameterTuningJobStatus"] in TUNING_ENDED:
-            refuse(operation, f"The tuning job has ended already as {record['HyperParameterTuningJobStatus']}.")
-        (folder / store.STOP).touch()
+        ask_to_stop(operation, folder, record["HyperParameterTuningJobStatus"], TUNING_ENDED, what="tuning job")
         return response()
 
     def delete_hyper_parameter_tuning_job(self, **request: Any) -> Response:
@@ -170,10 +169,7 @@ class TuningCalls:
         check(_SERVICE, operation, request)
         name = request["HyperParameterTuningJobName"]
         folder, record = self._search(operation, name)
-        if record["HyperParameterTuningJobStatus"] not in TUNING_ENDED:
-            refuse(operation, f"Tuning job {name} is still {record['HyperParameterTuningJobStatus']}; stop it first.",
-                   code="ResourceInUse")  # fmt: skip
-        wait_until(lambda: not reconcile.supervised(folder), seconds=10.0)
+        settle(operation, folder, record["HyperParameterTuningJobStatus"], TUNING_ENDED, what="Tuning job")
         self.store.remove(store.TUNING_JOBS, name)
         return response()
 
