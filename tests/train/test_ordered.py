@@ -49,7 +49,8 @@ def test_a_job_tells_the_errors_of_its_epochs_and_of_its_test(counted: Jobs) -> 
     told = counted.metrics()
     assert all({"validation:mae", "validation:rmse"} <= set(epoch) for epoch in told["history"])
     assert f"test:rmse={told['metrics']['test:rmse']:.4f}" in log
-    rows = list(csv.reader((counted.paths().output / "confusion_matrix.csv").open()))
+    with (counted.paths().output / "confusion_matrix.csv").open() as file:
+        rows = list(csv.reader(file))
     names, table = [float(row[0]) for row in rows[1:]], np.array([row[1:] for row in rows[1:]], float)
     distances = np.abs(np.subtract.outer(names, names))
     assert told["metrics"]["test:mae"] == pytest.approx((table * distances).sum() / table.sum())
