@@ -110,16 +110,17 @@ def test_nothing_of_the_hook_stays_on_the_network(jobs: Jobs, freeze: str) -> No
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
 
 
-class StopOnce(StopSignal):
-    """SIGTERM as soon as a file is there."""
+class StopInSecondEpoch(StopSignal):
+    """SIGTERM two steps after the first checkpoint."""
 
-    def __init__(self, folder: Path, pattern: str) -> None:
+    def __init__(self, checkpoints: Path) -> None:
         super().__init__()
-        self._folder, self._pattern = folder, pattern
+        self._checkpoints, self._asked = checkpoints, 0
 
     @property
     def raised(self) -> bool:
-        return any(self._folder.glob(self._pattern))
+        self._asked += any(self._checkpoints.glob("checkpoint*.pt"))
+        return self._asked > 2
 
 
 STEADY = {"freeze": "backbone", "epochs": "3", "debug_hook": "true", "debug_save_interval": "1"}
@@ -129,8 +130,9 @@ def test_a_job_that_goes_on_watches_on_at_its_step(jobs: Jobs) -> None:
     jobs.run("whole", **STEADY)
     debug = jobs.paths("stopped").output / "debug"
     with pytest.raises(JobStopped):
-        # In the second epoch: the first has five steps and one of evaluation.
-        jobs.run("stopped", stop=StopOnce(debug, "events/*/000000000007_*"), **STEADY)
+        jobs.run("stopped", stop=StopInSecondEpoch(jobs.paths("stopped").checkpoints), **STEADY)
+    # The first epoch has five steps and one of evaluation.
+    assert trial(debug).steps() == list(range(8))
     assert not (debug / "claim.smd").exists()
     jobs.run("stopped", **STEADY)
     whole, resumed = trial(jobs.paths("whole").output / "debug"), trial(debug)

@@ -21,8 +21,9 @@ from smdebug.core.utils import is_s3
 from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
+from container.train.rules.disk import Disk
 from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, SIDE, intervals, needs
-from container.train.rules.step_files import Disk, StepWriter
+from container.train.rules.step_files import StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -141,6 +142,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
         """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
         self._done.clear()
+        if self._disk is not None:
+            self._disk.pass_on()
         if self.prepared_collections and (not self._due() or self._too_dear()):
             self._idle = True
             if self.writer is not None:
@@ -224,6 +227,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
 
     def _too_dear(self) -> bool:
         if not self._frugal:
+            if self._disk is not None:
+                self._disk.catch_up()
             return False
         most = FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
         if self._held_up():
@@ -232,7 +237,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         return self.seconds > (most if heavy else LENIENCE * most)
 
     def _held_up(self) -> bool:
-        """Whether one more step would have a training wait that has not asked for its tensors."""
+        """Whether the disk is too slow for a training that has not asked for its tensors."""
         return self._frugal and self._disk is not None and self._disk.behind
 
     def _pass(self) -> None:

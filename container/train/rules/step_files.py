@@ -2,7 +2,7 @@
 
 smdebug builds protocol buffers in pure Python (protobuf 3.20 has nothing faster for Python 3.11), and starts a thread
 and opens two files while the training waits: 5 ms for a step of which only the loss is saved. Here a record is put
-together by hand, and one thread writes the files of all steps while the training goes on.
+together by hand, and another process writes the files while the training goes on (``disk.py``).
 
 disk = Disk()
 writer = StepWriter(disk, Path("tensors"), step=12, worker="worker_0")
@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import json
 import struct
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,71 +28,7 @@ from smdebug.core.tfevent.summary import make_numpy_array
 from smdebug.core.tfevent.util import _NP_DATATYPE_TO_PROTO_DATATYPE
 from smdebug.core.tfrecord.record_writer import CHECKSUM_MAGIC_BYTES, masked_crc32c
 
-# Steps that may wait for the disk, and their bytes: one that is so far behind is too slow for more.
-MOST_WAITING, MOST_BYTES = 64, 256 * 2**20
-
-# What is written in the end waits for the disk so long, and no longer.
-SECONDS_TO_END = 60.0
-
-Write = Callable[[], None]
-
-
-class Disk:
-    """A thread that writes files, in the order in which it is told of them."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[Write, int]] = deque()
-        self._bytes = 0
-        self._closing = False
-        self._changed = threading.Condition()
-        self._failure: Exception | None = None
-        # One that dies with the process: a disk that hangs is not to keep a job from ending.
-        self._thread = threading.Thread(target=self._work, name="tensors", daemon=True)
-        self._thread.start()
-
-    @property
-    def behind(self) -> bool:
-        """Whether a step that is begun now may have to wait when it is closed."""
-        return len(self._waiting) >= MOST_WAITING - 1 or self._bytes >= MOST_BYTES
-
-    def tell(self, write: Write, size: int) -> None:
-        """Have ``write`` called soon, which writes ``size`` bytes. Raises what an earlier one has raised."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING and self._bytes < MOST_BYTES)
-            if self._failure is not None:
-                raise self._failure
-            self._waiting.append((write, size))
-            self._bytes += size
-            self._changed.notify_all()
-
-    def close(self, seconds: float = SECONDS_TO_END) -> None:
-        """Wait until all is written. Raises what has kept it from that, TimeoutError after so many ``seconds``."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._thread.join(seconds)
-        if self._failure is not None:
-            raise self._failure
-        if self._thread.is_alive():
-            raise TimeoutError(f"the last tensors were not written in {seconds:g} seconds")
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                write, size = self._waiting[0]
-            if self._failure is None:
-                try:
-                    write()
-                except Exception as exc:
-                    # Told by whoever asks next; a thread that ended here would have them wait for ever.
-                    self._failure = exc
-            with self._changed:
-                self._waiting.popleft()
-                self._bytes -= size
-                self._changed.notify_all()
+from container.train.rules.disk import Disk
 
 
 class StepWriter:
@@ -139,23 +72,11 @@ class StepWriter:
             return
         index = {"meta": self._meta, "tensor_payload": self._tensors, "shape_payload": self._shapes}
         index_file = Path(IndexFileLocationUtils.get_index_key_for_step(str(self._folder), self._step, self._worker))
-        records, name = self._records, self._meta.get("event_file_name")
-
-        def write() -> None:
+        files = {index_file: json.dumps(index).encode()}
+        if name := self._meta.get("event_file_name"):
             # Whoever finds the index looks for what it names.
-            if name is not None:
-                _put(self._folder / name, b"".join(records))
-            _put(index_file, json.dumps(index).encode())
-
-        self._disk.tell(write, self._length)
-
-
-def _put(path: Path, content: bytes) -> None:
-    """A file that is whole when it is there, under smdebug's name for one that is not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(content)
-    partial.replace(path)
+            files = {self._folder / name: b"".join(self._records), **files}
+        self._disk.tell(files)
 
 
 # What follows is the wire format (https://protobuf.dev/programming-guides/encoding) of TensorFlow's messages Event,
