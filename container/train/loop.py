@@ -173,7 +173,7 @@ def _epoch(
         share = world.share(len(chunk))
         rows = chunk[share]
         # Dropout and stochastic depth: from the step's place, not from how the process got there.
-        torch.manual_seed(generator_for(h.seed, 1 + state.epoch, 1 + state.step, world.rank).initial_seed())
+        world.seed(generator_for(h.seed, 1 + state.epoch, 1 + state.step, world.rank).initial_seed())
         optim.set_learning_rate(optimizer, optim.learning_rate(h, state.epoch * steps + state.step, steps))
         inputs = train.take(rows, epoch=state.epoch, step=state.step, share=share, total=len(chunk))
         targets, weight = train.labels[rows.to(train.labels.device)], criterion.total(labels[chunk])

@@ -197,6 +197,15 @@ def test_a_host_that_is_not_among_the_hosts_is_told() -> None:
         Resources.read({"hosts": ["algo-1"], "current_host": "algo-9"})
 
 
+def test_a_process_is_seeded_as_torch_seeds_it_and_keeps_nothing_of_it() -> None:
+    torch.manual_seed(2**62 + 5)
+    theirs, kept = torch.rand(5), len(torch.cuda._queued_calls)
+    for number in (3, 2**62 + 5):
+        World(torch.device("cpu")).seed(number)
+    assert torch.equal(torch.rand(5), theirs)
+    assert len(torch.cuda._queued_calls) == kept
+
+
 def test_shares_cover_everything_once_and_evenly() -> None:
     for count in (0, 1, 7, 24):
         shares = [World(torch.device("cpu"), rank, 3).share(count) for rank in range(3)]
