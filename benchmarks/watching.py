@@ -1,6 +1,7 @@
 """What hook, rules and profiler cost at their defaults: the same training with all of them, and with none.
 
     python benchmarks/watching.py [--models resnet18 resnet50] [--images 96] [--size 160] [--epochs 2] [--pairs 3]
+                                  [--side-by-side]
 
 Pictures are made here and weights are random, so nothing is fetched. Each training is a process of its own; watched
 and unwatched ones take turns, the first of a pair in turn too, and medians are told. A head on a frozen backbone has
@@ -9,6 +10,10 @@ twenty times the epochs and four times the images, since its own take little.
     loop      the epochs, with their evaluations and checkpoints
     training  from the first file to the last epoch: decoding, features and the making of the hook too
     job       the process, from its start to its end, with the export and the report
+
+With --side-by-side a watched and an unwatched training run at the same time, each with all that it starts on a
+processor of its own, which they exchange from pair to pair: whatever else slows the machine slows both, and nothing
+of the watching hides on a processor that is idle.
 
 Seconds of processors are those of the job's process and all it has started, the rules' and the monitor's among them.
 """
@@ -24,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +109,8 @@ def child(base: Path, values: dict[str, str]) -> None:
     (base / "stages.json").write_text(json.dumps(stages))
 
 
-def measure(pictures: Path, values: dict[str, str]) -> Measured:
-    """One job in a process of its own."""
+def measure(pictures: Path, values: dict[str, str], processor: int | None = None) -> Measured:
+    """One job in a process of its own; on one ``processor``, if any is named."""
     from tests.train.places import environment, place
 
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +118,10 @@ def measure(pictures: Path, values: dict[str, str]) -> Measured:
         place(base, values, train=pictures / "train", validation=pictures / "validation")
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__, "--child", folder, json.dumps(values)],
+            [
+                *([] if processor is None else ["taskset", "--cpu-list", str(processor)]),
+                *(sys.executable, "-W", "ignore", __file__, "--child", folder, json.dumps(values)),
+            ],
             env=environment(base),
             stdout=subprocess.DEVNULL,
         )
@@ -139,6 +148,28 @@ def pairs(pictures: Path, values: dict[str, str], count: int) -> tuple[list[Meas
             file=sys.stderr,
             flush=True,
         )
+    return unwatched, watched
+
+
+def side_by_side(pictures: Path, values: dict[str, str], count: int) -> tuple[list[Measured], list[Measured]]:
+    """(unwatched, watched), each on its own of two processors, at the same time."""
+    processors = sorted(os.sched_getaffinity(0))[:2]
+    if len(processors) < 2:
+        raise SystemExit("--side-by-side needs two processors, and this process may use one")
+
+    def queue(place: int) -> list[Measured]:
+        # No end of a training is waited for: both processors are busy until the last.
+        return [
+            measure(pictures, values | (UNWATCHED if (index + place) % 2 == 0 else {}), processors[place])
+            for index in range(count)
+        ]
+
+    with ThreadPoolExecutor(2) as pool:
+        queues = list(pool.map(queue, (0, 1)))
+    unwatched = [queues[index % 2][index] for index in range(count)]
+    watched = [queues[1 - index % 2][index] for index in range(count)]
+    for number, (off, on) in enumerate(zip(unwatched, watched, strict=True), 1):
+        print(f"  pair {number}: training {off['training'].wall:.2f}, {on['training'].wall:.2f} s", file=sys.stderr)
     return unwatched, watched
 
 
@@ -180,6 +211,7 @@ def main() -> int:
         "--epochs", type=int, default=2, help=f"of a whole network; {FROZEN_EPOCHS} times as many of a head"
     )
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--side-by-side", action="store_true", help="both at the same time, on a processor each")
     parser.add_argument("--precision", default="fp32", help="of the exported model")
     parser.add_argument("--child", nargs=2, metavar=("FOLDER", "VALUES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -209,10 +241,14 @@ def main() -> int:
                     "test-fraction": "0",
                     "precision": given.precision,
                 }
-                lines, ratio = rows(title, *pairs(Path(folder) / freeze, values, given.pairs))
+                run = side_by_side if given.side_by_side else pairs
+                lines, ratio = rows(title, *run(Path(folder) / freeze, values, given.pairs))
                 table += lines
                 worst = max(worst, ratio)
-    print(f"\n{given.images} images of {given.size} pixels, medians of {given.pairs} pairs, {os.cpu_count()} cores")
+    print(
+        f"\n{given.images} images of {given.size} pixels, medians of {given.pairs} pairs, "
+        + ("a core each" if given.side_by_side else f"{os.cpu_count()} cores")
+    )
     print(f"{'':<48}{'unwatched':>10}{'watched':>10}{'more':>8}{'ratio':>8}")
     print("\n".join(table))
     print(f"\nwatched / unwatched training, by the clock: at most {worst:.3f} (bound {BOUND})")
