@@ -24,7 +24,7 @@ from container.train.rules.writing import END, frame
 # So much may wait for the disk: one that is so far behind is too slow for more.
 MOST_BYTES = 256 * 2**20
 
-# What is written in the end waits for the disk so long, and no longer.
+# So long is waited for a disk that takes nothing, and for the last of what was told.
 SECONDS_TO_END = 60.0
 
 _SECONDS_TO_DIE = 1.0
@@ -70,11 +70,19 @@ class Disk:
         """Whether so much waits that no more should be told."""
         return self._bytes >= MOST_BYTES
 
-    def catch_up(self) -> None:
-        """Wait until it is not ``behind``: of what was asked for nothing is left out."""
+    def catch_up(self, seconds: float = SECONDS_TO_END) -> None:
+        """Wait until it is not ``behind``: of what was asked for nothing is left out.
+
+        Raises TimeoutError where it takes nothing for so many ``seconds``.
+        """
+        before, since = self._bytes, time.monotonic()
         while self.behind:
-            self._ready(None)
+            self._ready(1.0)
             self.pass_on()
+            if self._bytes < before:
+                before, since = self._bytes, time.monotonic()
+            elif time.monotonic() - since > seconds:
+                raise TimeoutError(f"the disk has taken no tensors for {seconds:g} seconds")
 
     def tell(self, files: Mapping[Path, bytes]) -> None:
         """Have ``files`` written soon. Raises what has kept earlier ones from it."""
@@ -98,43 +106,48 @@ class Disk:
         except BrokenPipeError:
             self._fail()
 
-    def close(self, seconds: float = SECONDS_TO_END) -> None:
-        """Wait until all is written. Raises what has kept it from that, TimeoutError after so many ``seconds``."""
+    def close(self, seconds: float = SECONDS_TO_END, *, whole: bool = False) -> None:
+        """Wait until all is written, ``seconds`` at most; with ``whole``, longer while the disk takes more.
+
+        Raises what has kept it from that, TimeoutError for want of time.
+        """
         if not self._closed:
             self._closed = True
             self._wait_for(END)
-            end = time.monotonic() + seconds
-            while True:
-                self.pass_on()
-                left = end - time.monotonic()
-                if not self._waiting or left <= 0:
-                    break
-                self._ready(left)
-            try:
-                self._process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self._failure = TimeoutError(f"the last tensors were not written in {seconds:g} seconds")
-                self._process.kill()
-                # A disk that hangs may keep it from ending, and is not to keep a job from that.
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_SECONDS_TO_DIE)
-            if self._process.returncode:
-                self._fail()
+            self._end(seconds, whole=whole)
             for stream in (self._process.stdin, self._process.stderr):
                 assert stream is not None
                 stream.close()
         if self._failure is not None:
             raise self._failure
 
+    def _end(self, seconds: float, *, whole: bool) -> None:
+        before, end = self._bytes, time.monotonic() + seconds
+        while self._waiting and (left := end - time.monotonic()) > 0:
+            self._ready(left)
+            self.pass_on()
+            if whole and self._bytes < before:
+                before, end = self._bytes, time.monotonic() + seconds
+        try:
+            self._process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._failure = TimeoutError(f"the last tensors were not written in {seconds:g} seconds")
+            self._process.kill()
+            # A disk that hangs may keep it from ending, and is not to keep a job from that.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SECONDS_TO_DIE)
+        if self._process.returncode:
+            self._fail()
+
     def _wait_for(self, content: bytes) -> None:
         self._waiting.append(memoryview(content))
         self._bytes += len(content)
 
-    def _ready(self, seconds: float | None) -> None:
+    def _ready(self, seconds: float) -> None:
         """Wait until the process takes more or is gone, ``seconds`` at most."""
         poll = select.poll()
         poll.register(self._pipe, select.POLLOUT)
-        poll.poll(None if seconds is None else 1000 * seconds)
+        poll.poll(1000 * seconds)
 
     def _fail(self) -> None:
         """The process has ended before it was told to; why is in what it says."""

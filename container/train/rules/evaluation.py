@@ -24,7 +24,7 @@ Make = Callable[[Configuration, Any], TensorRule[Any]]
 
 # A look at the folder costs about a millisecond, one at a new step much more: while training lasts, the rules take no
 # more than that share of a core, but look again after MOST_SECONDS at the latest.
-SECONDS_BETWEEN_LOOKS, MOST_SECONDS, SHARE = 0.5, 5.0, 0.03
+SECONDS_BETWEEN_LOOKS, MOST_SECONDS, SHARE = 0.5, 5.0, 0.02
 
 # The words that go over the connection: to the runner, and from it.
 BEGINS, FOUND, FINE, FAILED, RESTS, DONE = "begins", "found", "fine", "failed", "rests", "done"

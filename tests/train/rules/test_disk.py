@@ -49,6 +49,19 @@ def test_a_disk_that_hangs_is_waited_for_only_so_long(tmp_path: Path) -> None:
         disk.close(0.1)
 
 
+def test_one_that_takes_nothing_more_is_given_up(tmp_path: Path) -> None:
+    disk = Disk()
+    os.kill(disk.pid, signal.SIGSTOP)
+    while not disk.behind:
+        disk.tell({tmp_path / "a": LARGE})
+    with pytest.raises(TimeoutError, match=r"taken no tensors for 0\.1 seconds"):
+        disk.catch_up(0.1)
+    os.kill(disk.pid, signal.SIGCONT)
+    # As long as it takes more, it is waited for.
+    disk.close(5.0, whole=True)
+    assert (tmp_path / "a").stat().st_size == len(LARGE)
+
+
 def test_a_file_that_cannot_be_written_is_told_to_whoever_saves_next(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("no folder")
     disk = Disk()

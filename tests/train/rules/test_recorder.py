@@ -79,6 +79,27 @@ def test_a_disk_that_hangs_leaves_steps_out_and_does_not_hold_the_training_up(
     assert not recorder.broken
 
 
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_writing_process_that_is_lost_fails_no_training_and_is_gone_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: signal.Signals
+) -> None:
+    monkeypatch.setattr(disk.Disk.close, "__defaults__", (0.2,))
+    layer, criterion = nn.Linear(4, 3), CrossEntropyLoss()
+    recorder = Recorder(out_dir=str(tmp_path / "tensors"), save_config=smd.SaveConfig(save_interval=1))
+    if fault == signal.SIGKILL:
+        recorder.plan(total=4, an_epoch=4, most=50, whole=False, facts={})
+    recorder.attach(layer, criterion, probes=False)
+    recorder.set_mode(smd.modes.TRAIN)
+    for step in range(4):
+        criterion(layer(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
+        assert recorder._disk is not None
+        if step == 0:
+            os.kill(recorder._disk.pid, fault)
+    recorder.close()
+    assert recorder.broken
+    assert not Path(f"/proc/{recorder._disk.pid}").exists()
+
+
 def test_moments_of_images_are_those_of_their_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
     pixels[2] = 127
