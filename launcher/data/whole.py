@@ -43,7 +43,8 @@ def _settle(made: Path, destination: Path) -> None:
     try:
         made.rename(destination)
     except OSError:
-        # An empty folder that cannot be replaced, such as the root of a disk of its own.
+        # An empty folder that cannot be replaced, such as the root of a disk of its own; or it was filled meanwhile.
+        refuse_full(destination)
         destination.mkdir(exist_ok=True)
         for path in made.iterdir():
             shutil.move(path, destination / path.name)

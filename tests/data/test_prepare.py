@@ -13,6 +13,7 @@ from PIL import Image
 from launcher.data import DatasetError, Prepared, generate_fingers
 from launcher.data.prepare import _link
 from launcher.data.statistics import Task, read_all, read_one
+from launcher.data.whole import workplace
 from tests.data.sources import class_folders, picture, run
 
 
@@ -186,6 +187,13 @@ def test_a_full_destination_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not empty"):
         run(class_folders(tmp_path / "in", {"ants": 5, "bees": 5}), tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+def test_a_destination_that_is_filled_meanwhile_is_not_added_to(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="not empty"), workplace(tmp_path / "set") as (_, made):
+        (made / "train").mkdir()
+        (tmp_path / "set" / "train").mkdir(parents=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "train"]
 
 
 def test_names_that_some_disks_cannot_tell_apart_become_two(tmp_path: Path) -> None:
