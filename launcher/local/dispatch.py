@@ -192,7 +192,9 @@ def parameters(address: tuple[str, int]) -> dict[str, int]:
         connection.request("GET", "/execution-parameters")
         answer = connection.getresponse()
         document = json.loads(answer.read()) if answer.status == http.HTTPStatus.OK else {}
-        return {name: int(document[name]) for name in ("MaxConcurrentTransforms", "MaxPayloadInMB") if name in document}
+        least = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 0}
+        told = {name: int(document[name]) for name in least if name in document}
+        return {name: number for name, number in told.items() if number >= least[name]}
     except (OSError, http.client.HTTPException, ValueError, TypeError):
         return {}
     finally:

@@ -65,6 +65,10 @@ class Serving:
             yield run
         finally:
             run.close()
+            try:
+                store.discard(private)
+            except EngineError as exc:
+                self.say(f"The server's folder stays: {exc}")
 
     def _unpack(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

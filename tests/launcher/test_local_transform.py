@@ -6,7 +6,9 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from launcher.config.words import LOCAL_ROLE
 from launcher.doors import Door, Listed
 from launcher.errors import JobFailed, JobStopped, NotFound
 from launcher.local.batch import reason
-from launcher.local.dispatch import Fault
+from launcher.local.dispatch import Fault, parameters
 from launcher.local.uris import to_uri
 from launcher.requests import create_transform_job, create_transform_model
 from launcher.verbs import answers, origin, transforms
@@ -82,6 +84,8 @@ def test_each_picture_has_its_answer_in_the_same_tree_and_the_server_is_ended(
     assert found.rate > 0 and "6 of 12 (50.0%)" in found._repr_html_() and found.document()["right"] == 6
     assert [row.true for row in answers.rows(door, described)] == ["ant"] * 6 + ["bee"] * 6
     wait(lambda: not processes_under(state))
+    # Its copy of the model is as large as the model.
+    assert not [*state.rglob("ml")]
     assert transforms.delete(door, "batch") == ["transform job batch", "model batch"]
     with pytest.raises(NotFound):
         transforms.describe(door, "batch")
@@ -205,6 +209,32 @@ def test_a_job_whose_name_is_taken_leaves_no_model_behind(door: Door, transform:
         transforms.start(door, transform())
     with pytest.raises(ClientError, match="Could not find model"):
         door.sagemaker.describe_model(ModelName="batch")
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ({"MaxConcurrentTransforms": -1, "MaxPayloadInMB": -1}, {}),
+        ({"MaxConcurrentTransforms": 0, "MaxPayloadInMB": 0}, {"MaxPayloadInMB": 0}),
+        ({"MaxConcurrentTransforms": 4, "BatchStrategy": "SingleRecord"}, {"MaxConcurrentTransforms": 4}),
+    ],
+)
+def test_of_what_a_container_says_of_itself_only_what_can_be_is_taken(
+    said: dict[str, Any], taken: dict[str, int]
+) -> None:
+    class Says(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Says) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert parameters(("127.0.0.1", server.server_port)) == taken
+        thread.join()
 
 
 def test_a_reason_that_is_common_to_all_that_failed_is_told_once() -> None:
