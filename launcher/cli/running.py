@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from launcher.doors import Door
 
 
-def place_words(where: DoorWords) -> str:
-    """The options that lead back to the same place: none when it is the usual one."""
+def place_words(where: DoorWords, door: Door | None = None, name: str = "") -> str:
+    """The options that lead back to the same place: none when it is the usual one.
+
+    What ``door`` has as ``name`` in AWS, while this machine has something of that name too, is led to by its region.
+    """
+    if door and door.kind == "aws" and where.known_here(name):
+        where = replace(where, region=door.region)
     words = f" --state {shlex.quote(str(where.state))}" if where.state != Path(".sagemaker") else ""
     words += f" --region {where.region}" if where.region else ""
     return words + (f" --profile {where.profile}" if where.profile else "")
@@ -39,7 +45,7 @@ def run_training(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     assert config.training is not None
     name = training.start(door, config.training)
     save_config(config, where.state)
-    back = place_words(where)
+    back = place_words(where, door, name)
     if not wait:
         print_json(public(training.describe(door, name))) if as_json else click.echo(name)
         suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
@@ -89,7 +95,7 @@ def run_endpoint(door: Door, config: RunConfig, where: DoorWords, *, wait: bool,
     assert endpoint is not None
     name = endpoints.start(door, endpoint)
     save_config(config, where.state)
-    back = place_words(where)
+    back = place_words(where, door, name)
     if not wait:
         print_json(public(endpoints.describe(door, name))) if as_json else click.echo(name)
         suggest(f"launch.py status {name}{back}")

@@ -36,7 +36,7 @@ def run_tuning(door: Door, config: RunConfig, where: DoorWords, *, wait: bool, a
 def leave_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool) -> None:
     """Name a search that is not waited for."""
     print_json(public(tuning.describe(door, name))) if as_json else click.echo(name)
-    back = place_words(where)
+    back = place_words(where, door, name)
     suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}", f"launch.py stop {name}{back}")
 
 
@@ -45,7 +45,7 @@ def watch_tuning(door: Door, name: str, where: DoorWords, *, as_json: bool, know
 
     ``known`` is how it stood before it went on, which needs no telling.
     """
-    back = place_words(where)
+    back = place_words(where, door, name)
     try:
         look = follow(tuning.watch(door, name), open_view(known))
     except KeyboardInterrupt:

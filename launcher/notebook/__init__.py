@@ -11,8 +11,8 @@
     report(job)
     delete(endpoint, job)
 
-Words are the command line's: each option is a keyword, each hyperparameter too. What is to be put right is a
-launcher.errors.LauncherError.
+Words are the command line's: what its options say of a job or an endpoint is a keyword of the same name (kms_key for
+--kms-key), each hyperparameter too. What is to be put right is a launcher.errors.LauncherError.
 """
 
 from launcher.notebook.batches import Batch, transform
@@ -20,6 +20,7 @@ from launcher.notebook.jobs import Job, Search
 from launcher.notebook.places import here, in_aws
 from launcher.notebook.shown import Answers, Data, Deleted, Page
 from launcher.notebook.verbs import Endpoint, delete, deploy, predict, prepare, report, train, tune
+from launcher.verbs.answers import Transformed
 
 __all__ = [
     "Answers",
@@ -30,6 +31,7 @@ __all__ = [
     "Job",
     "Page",
     "Search",
+    "Transformed",
     "delete",
     "deploy",
     "here",

@@ -12,17 +12,18 @@ from typing import Any
 
 from launcher.config import load_preset, transform_config
 from launcher.config.presets import Preset
-from launcher.config.transform_words import TransformWords, is_folder
+from launcher.config.transform_words import is_folder
 from launcher.kept import save_config
 from launcher.notebook import html
 from launcher.notebook.jobs import Job, Search, followed
-from launcher.notebook.places import Started, in_aws
+from launcher.notebook.places import Started, behind, in_aws
 from launcher.notebook.shown import Answers
+from launcher.notebook.words import transform_words
 from launcher.opening import DoorWords
 from launcher.sagemaker import TRANSFORM_ENDED
 from launcher.verbs import answers, cost, models, transforms, tuning
 from launcher.verbs.answers import Transformed
-from launcher.verbs.selection import settled
+from launcher.verbs.selection import NothingLeft, settled
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Batch(Started):
     def _repr_html_(self) -> str:
         described = self.description
         if described["TransformJobStatus"] in TRANSFORM_ENDED:
-            found = dict(self._last_result.rows())
+            found = dict(self._last_shown.rows())
         else:
             found = {"status": described["TransformJobStatus"]}
         return html.facts(f"Transform job {self.name}", {**found, "why": described.get("FailureReason")})
@@ -69,11 +70,16 @@ class Batch(Started):
     def _result(self) -> Transformed:
         return answers.result(self.door, self.description, score=True)
 
+    def _shown(self) -> Transformed:
+        """The result; in AWS without its score, for which all answers would be read back from S3."""
+        return self._last_result if self.door.kind == "local" else answers.result(self.door, self.description)
+
     def _answers(self) -> Answers:
         return Answers(self.name, list(answers.rows(self.door, self.description)))
 
     # No more answers come once it has ended: each of these reads them once.
     _last_result = cached_property(_result)
+    _last_shown = cached_property(_shown)
     _last_answers = cached_property(_answers)
 
 
@@ -85,27 +91,32 @@ def transform(
     where: DoorWords | None = None,
     resume: bool = False,
     **words: Any,
-) -> Batch:
+) -> Batch | Transformed:
     """Ask a job's model, a search's best, a model.tar.gz or one of SageMaker's about all pictures in a folder.
 
-    ``words`` are those of launcher.config.transform_words.TransformWords. Raises ConfigError, NotFound, JobFailed,
-    JobStopped.
+    ``words`` are the options of `launch.py transform`. Where ``resume`` leaves nothing to do there is no job, and what
+    answers lie there is given back. Raises ConfigError, NotFound, JobFailed, JobStopped.
     """
     where = where or (model.where if isinstance(model, Job | Search) else in_aws().at(str(model)))
     found = _found(model, where)
-    given = TransformWords(
-        input=str(pictures), model_data=found.model_data, model_name=found.model_name, **words
-    )  # fmt: skip
+    given = transform_words(pictures, found, words)
     config = transform_config(given, load_preset(preset) if preset else Preset(), where.place(), stem=found.stem)
     assert config.transform is not None
     door = where.open(starts=True, say=print)
     folder = Path(pictures) if is_folder(given) else None
-    made = settled(where, door, config.transform, folder, resume=resume, say=print)
+    try:
+        made = settled(where, door, config.transform, folder, resume=resume, say=print)
+    except NothingLeft as nothing:
+        print(nothing)
+        standing = answers.standing(door, nothing.transform, nothing.keys, score=True)
+        if standing.unscored:
+            print(standing.unscored)
+        return standing
     if not where.local:
         print(cost.of_transform(made, region=door.region))
-    transforms.start(door, made)
+    transforms.start(door, made, say=print)
     save_config(config.model_copy(update={"transform": made}), where.state)
-    return Batch(made.name, where).follow()
+    return Batch(made.name, behind(door, where)).follow()
 
 
 def _found(model: Job | Search | str | Path, where: DoorWords) -> models.Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -36,6 +36,11 @@ def spoken(where: DoorWords) -> str:
     given = {"region": where.region, "profile": where.profile, "state": state, "gpu": where.gpu or None}
     words += [f"{name}={value!r}" for name, value in given.items() if value is not None]
     return f"{'here' if where.local else 'in_aws'}({', '.join(words)})"
+
+
+def behind(door: Door, where: DoorWords) -> DoorWords:
+    """The same place, which in AWS the door's region is said of: a name is then AWS's, though known here too."""
+    return where if where.local else replace(where, region=door.region)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from launcher.config import endpoint_config, load_preset, training_config, tuning_config
 from launcher.config.presets import Preset
 from launcher.config.tuned import tuned_preset, tuned_words
-from launcher.config.words import DeployWords, endpoint_name, fresh_name
+from launcher.config.words import endpoint_name, fresh_name
 from launcher.data import prepare as prepare_data
 from launcher.doors import Door
 from launcher.errors import ConfigError, LauncherError
@@ -17,9 +17,9 @@ from launcher.kept import forget_config, save_config, watching
 from launcher.notebook import html
 from launcher.notebook.batches import Batch
 from launcher.notebook.jobs import Job, Search
-from launcher.notebook.places import Place, in_aws, spoken
+from launcher.notebook.places import Place, behind, in_aws, spoken
 from launcher.notebook.shown import Answers, Data, Deleted, Page
-from launcher.notebook.words import train_words, tune_words
+from launcher.notebook.words import deploy_words, train_words, tune_words
 from launcher.opening import DoorWords
 from launcher.predictor import Predictor
 from launcher.sagemaker import TRAINING_ENDED
@@ -39,7 +39,8 @@ def tune(
     """Search for the best hyperparameters, and print the trials as they end.
 
     ``words`` are the options of `launch.py tune` and hyperparameters that all trials share; ``ranges`` is a mapping:
-    {"lr": "0.001:0.1:log", "batch_size": [32, 64]}. Raises ConfigError, JobFailed, JobStopped.
+    {"lr": "0.001:0.1:log", "batch_size": [32, 64]}, and ``goal`` is Minimize or Maximize. Raises ConfigError,
+    JobFailed, JobStopped.
     """
     where = where or in_aws()
     given = tune_words(data, words)
@@ -50,7 +51,7 @@ def tune(
     assert config.tuning is not None
     name = tuning.start(door, config.tuning)
     save_config(config, where.state)
-    return Search(name, where).follow()
+    return Search(name, behind(door, where)).follow()
 
 
 def train(
@@ -74,7 +75,8 @@ def train(
     where = where or (search.where if search else in_aws())
     given, recipe = train_words(data, words), _recipe(preset)
     if search:
-        recipe = tuned_preset(search.description, tuning.best(search.description), watching(search.name, where.state))
+        watched = watching(search.name, search.where.state)
+        recipe = tuned_preset(search.description, tuning.best(search.description), watched)
         given = tuned_words(search.description, given)
     config = training_config(given, recipe, where.place())
     door = where.open(starts=True, say=print)
@@ -83,7 +85,7 @@ def train(
     assert config.training is not None
     name = training.start(door, config.training)
     save_config(config, where.state)
-    return Job(name, where).follow()
+    return Job(name, behind(door, where)).follow()
 
 
 class Endpoint(Predictor):
@@ -124,7 +126,7 @@ def deploy(
 ) -> Endpoint:
     """Put a job's model, that of a search's best trial, or a model.tar.gz behind an endpoint, and wait for it.
 
-    ``words`` are those of launcher.config.words.DeployWords. Raises ConfigError, JobFailed.
+    ``words`` are the options of `launch.py deploy`, but for those of an update. Raises ConfigError, JobFailed.
     """
     where = where or (model.where if isinstance(model, Job | Search) else in_aws())
     if isinstance(model, Job):
@@ -134,24 +136,25 @@ def deploy(
     else:
         source, address = None, str(model)
     called = name or (endpoint_name(source) if source else fresh_name("endpoint"))
-    config = endpoint_config(DeployWords(name=called, model_data=address, **words), _recipe(preset), where.place())
+    config = endpoint_config(deploy_words(called, address, words), _recipe(preset), where.place())
     assert config.endpoint is not None
     door = where.open(starts=True, say=print)
     if not where.local:
         print(cost.of_endpoint(config.endpoint, region=door.region))
     endpoints.start(door, config.endpoint)
+    started = behind(door, where)
     save_config(config, where.state)
     try:
         for status, message in endpoints.watch(door, called):
             print(f"{status}: {message}" if message else status)
     except KeyboardInterrupt:
         paid = "" if where.local else ", and is paid for"
-        print(f"Endpoint {called} goes on{paid}; delete(Endpoint({called!r}, {spoken(where)})) ends it.")
+        print(f"Endpoint {called} goes on{paid}; delete(Endpoint({called!r}, {spoken(started)})) ends it.")
         if config.endpoint.hosting.scaling:
             print("Its autoscaling is not set up; `launch.py deploy --endpoint` with --autoscale does it.")
         raise
     endpoints.finish(door, config.endpoint)
-    return Endpoint(called, where)
+    return Endpoint(called, started)
 
 
 def predict(endpoint: Endpoint, pictures: Place | Iterable[Place], *, top_k: int = 3) -> Answers:

@@ -14,7 +14,7 @@ from launcher import requests
 from launcher.aws.patience import Patient
 from launcher.cli import watching
 from launcher.cli.failures import translated
-from launcher.cli.running import run_endpoint, run_training
+from launcher.cli.running import place_words, run_endpoint, run_training
 from launcher.cli.watching import PlainView
 from launcher.config.run import RunConfig
 from launcher.opening import DoorWords
@@ -92,6 +92,18 @@ def test_a_job_that_is_queued_runs_and_completes(account: Account, tmp_path: Pat
     ]
     places = [said.err.index(each) for each in order]
     assert places == sorted(places)
+
+
+def test_hints_lead_to_aws_by_its_region_where_the_name_is_known_here(
+    account: Account, tmp_path: Path, capsys: Any
+) -> None:
+    assert "--region" not in place_words(DoorWords(state=tmp_path), account.door, "job")
+    (tmp_path / "training-jobs" / "job").mkdir(parents=True)
+    begun(account)
+    look(account, "Completed", "Completed", "Done")
+    assert run(account, tmp_path, in_aws()) == (0, "")
+    assert f"report job --open --state {tmp_path} --region eu-west-1" in capsys.readouterr().err
+    assert "--region" not in place_words(DoorWords(state=tmp_path)), "what is found by its name is here"
 
 
 def test_a_failed_job_ends_with_5_and_its_reason(account: Account, tmp_path: Path) -> None:

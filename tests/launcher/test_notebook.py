@@ -6,26 +6,42 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any, NoReturn
 
+import click
 import numpy as np
 import pytest
+from botocore.response import StreamingBody
 from PIL import Image
 
 from launcher import notebook
+from launcher.cli.options import pairs
+from launcher.cli.root import root
 from launcher.config import load_preset
 from launcher.errors import ConfigError, LauncherError, NotFound
-from launcher.notebook import Answers, Batch, Deleted, Endpoint, Job, Search, html, plots
+from launcher.local.packing import pack
+from launcher.notebook import Answers, Batch, Deleted, Endpoint, Job, Search, Transformed, html, plots
 from launcher.notebook.places import spoken
-from launcher.notebook.words import train_words, tune_words
+from launcher.notebook.words import deploy_words, train_words, transform_words, tune_words
 from launcher.opening import DoorWords
-from launcher.verbs import training
+from launcher.verbs import endpoints, training, transforms, tuning
+from launcher.verbs.models import Found
 from launcher.verbs.scoring import Scored
 from launcher.verbs.tuning import Trial
 from tests.launcher.conftest import COMMANDS, FAKES
+from tests.launcher.stubbed import Account
+from tests.launcher.test_aws import BATCH_ARN, ENDPOINT_ARN, JOB_ARN, NOW, endpoint_described
+from tests.launcher.test_transform_states import MODEL_ARN, described, ended, objects
+from tests.launcher.test_tuning_verbs import ARN
 from tests.pages import Reader
 
 PNG = b"\x89PNG"
+# What a job or an endpoint in AWS takes, without a look into the account.
+ACCOUNT = {"image": "i:1", "role": "arn:aws:iam::123456789012:role/r", "instance_type": "ml.m5.large"}
+CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/birds"
+MODEL = Found("birds", model_data="s3://b/m.tar.gz")
 
 
 @pytest.fixture
@@ -63,6 +79,57 @@ def test_a_word_that_is_none_is_told_its_nearest(pictures: Path, machine: DoorWo
         notebook.train(pictures, where=machine, epoch=3)
     with pytest.raises(ConfigError, match="either a preset or from_tuning"):
         notebook.train(preset="demo", from_tuning="x", where=machine)
+
+
+def test_what_only_aws_heeds_is_a_keyword_too() -> None:
+    found = train_words("s3://b/t", {"spot": True, "max_wait": 9, "tag": {"a": "b"}, "managed": {"kms_key": "k"}})
+    assert found.managed == {"spot": True, "max_wait": 9, "tags": {"a": "b"}, "kms_key": "k"}
+    assert not found.hyperparameters and not train_words(None, {"spot": False}).managed
+    assert tune_words(None, {"spot": True, "instances": 2}).training.managed == {"spot": True}
+    given = deploy_words("birds", "m", {"autoscale": "1:4", "kms_key": "k", "instances": 2, "serverless": None})
+    assert (given.hosting, given.instance_count) == ({"autoscale": "1:4", "kms_key": "k"}, 2)
+    asked = transform_words("p", MODEL, {"kms_key": "k", "max_payload": 5, "max_concurrent": 2})
+    assert (asked.managed, asked.payload, asked.concurrent) == ({"kms_key": "k"}, 5, 2)
+
+
+# Options of what a notebook says otherwise: where and what by a verb's own parameters, a goal by its word.
+ELSEWHERE = {
+    "train": {"preset", "data", "from-tuning", "p"}, "tune": {"preset", "data", "minimize", "maximize", "resume", "p"},
+    "deploy": {"job", "from-tuning", "model", "code", "name", "preset", "endpoint", "canary", "rollback-alarm"},
+    "transform": {"resume", "score", "preset"},
+}  # fmt: skip
+OF_A_SHELL = {"no-wait", "dry-run", "json", "debug", "local", "state", "region", "profile", "gpu"}
+
+
+@pytest.mark.parametrize(("verb", "read"), [
+    ("train", lambda words: train_words(None, words).hyperparameters),
+    ("tune", lambda words: tune_words(None, words).training.hyperparameters),
+    ("deploy", lambda words: deploy_words("birds", "m", words) and None),
+    ("transform", lambda words: transform_words("p", MODEL, words) and None),
+])  # fmt: skip
+def test_each_option_of_the_command_line_is_a_keyword(verb: str, read: Callable[[dict[str, Any]], Any]) -> None:
+    command = root.get_command(click.Context(root), verb)
+    assert command is not None
+    for option in (each for each in command.params if isinstance(each, click.Option)):
+        name = option.opts[-1].lstrip("-")
+        if name in ELSEWHERE[verb] | OF_A_SHELL or str(option.name).startswith("hp_"):
+            continue
+        value: Any = {"a": "1"} if option.callback is pairs else ("1",) if option.multiple else "1"
+        assert not read({name.replace("-", "_"): value}), f"--{name} is taken for a hyperparameter"
+
+
+@pytest.mark.parametrize(("read", "word", "said"), [
+    (lambda words: train_words(None, words), "spott", "'spott'. Did you mean 'spot'"),
+    (lambda words: train_words(None, words), "presett", "'presett'. Did you mean 'preset'"),
+    (lambda words: tune_words(None, words), "paralel", "'paralel'. Did you mean 'parallel'"),
+    (lambda words: deploy_words("birds", "m", words), "autoscal", "'autoscal'. Did you mean 'autoscale'"),
+    (lambda words: deploy_words("birds", "m", words), "model_data", "There is no option 'model_data'"),
+    (lambda words: deploy_words("birds", "m", words), "canary", "canary and alarms are of an update"),
+    (lambda words: transform_words("p", MODEL, words), "max_paylod", "'max_paylod'. Did you mean 'max_payload'"),
+])  # fmt: skip
+def test_a_mistyped_option_is_told_its_nearest(read: Callable[[dict[str, Any]], Any], word: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read({word: 10})
 
 
 def test_the_places_are_those_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +189,9 @@ def test_a_system_goes_from_data_to_a_deleted_endpoint(
     given = job.description["HyperParameters"]
     assert (given["lr"], given["epochs"]) == (best.values["lr"], "3")
     assert given["rules"] == load_preset("dogs-rules").hyperparameters["rules"]
+    elsewhere = notebook.here("process", state=tmp_path / "elsewhere")
+    moved = notebook.train(from_tuning=search, where=elsewhere, epochs=1)
+    assert moved.description["HyperParameters"]["rules"] == given["rules"], "the recipe is the search's"
     assert [values["epoch"] for values in job.epochs] == [1, 2, 3]
     assert "epoch=3" in capsys.readouterr().out
     assert job.curves._repr_png_().startswith(PNG)
@@ -138,6 +208,11 @@ def test_a_system_goes_from_data_to_a_deleted_endpoint(
     batch = notebook.transform(job, data.folder / "test", concurrent=2, output=tmp_path / "answers")
     assert (batch.result.answered, batch.result.pictures) == (4, 4) and len(batch.answers) == 4
     assert ["pictures", "4 of 4"] in Reader(batch._repr_html_()).rows
+    capsys.readouterr()
+    standing = notebook.transform(job, data.folder / "test", output=tmp_path / "answers", resume=True)
+    assert isinstance(standing, Transformed) and ["pictures", "4 of 4"] in Reader(standing._repr_html_()).rows
+    said = capsys.readouterr().out
+    assert "All 4 pictures have their answers" in said and "There is no score" in said
     shutil.rmtree(tmp_path / "answers")
     assert len(batch.answers) == batch.result.answered == 4, "of an ended job they are read once"
     # By their names, without a word of where: it is this machine that is asked what is amiss.
@@ -184,6 +259,83 @@ def test_a_job_that_runs_is_not_deleted_and_is_come_back_to(
     assert Deleted(["training job long"]).gone == notebook.delete(job).gone
 
 
+@pytest.mark.parametrize(("start", "calls"), [
+    (lambda where: notebook.train("s3://b/t", name="birds", where=where, output="s3://b/o", input_mode="File",
+                                  **ACCOUNT),
+     [("create_training_job", {"TrainingJobArn": JOB_ARN})]),
+    (lambda where: notebook.tune("s3://b/t", name="birds", where=where, output="s3://b/o", input_mode="File",
+                                 ranges={"lr": "0.1:1"}, **ACCOUNT),
+     [("create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN})]),
+    (lambda where: notebook.transform("s3://b/m.tar.gz", "s3://b/pictures", name="birds", where=where,
+                                      output="s3://b/answers", **ACCOUNT),
+     [("create_model", {"ModelArn": MODEL_ARN}), ("create_transform_job", {"TransformJobArn": BATCH_ARN})]),
+    (lambda where: notebook.deploy("s3://b/m.tar.gz", name="birds", where=where, **ACCOUNT),
+     [("create_model", {"ModelArn": MODEL_ARN}), ("create_endpoint_config", {"EndpointConfigArn": CONFIG_ARN}),
+      ("create_endpoint", {"EndpointArn": ENDPOINT_ARN})]),
+], ids=["train", "tune", "transform", "deploy"])  # fmt: skip
+def test_what_is_started_in_aws_is_not_taken_for_what_has_its_name_here(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    start: Callable[[DoorWords], object], calls: list[tuple[str, dict[str, Any]]],
+) -> None:  # fmt: skip
+    def interrupted(*_args: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    (tmp_path / "training-jobs" / "birds").mkdir(parents=True)
+    monkeypatch.setattr(DoorWords, "open", lambda *_args, **_words: account.door)
+    for module in (training, tuning, transforms, endpoints):
+        monkeypatch.setattr(module, "watch", interrupted)
+    for operation, answer in calls:
+        account.sagemaker.add_response(operation, answer)
+    if calls[-1][0] == "create_transform_job":
+        objects(account, "b", "pictures/", "ant/1.jpg")
+        objects(account, "b", "answers/")
+        account.s3.add_response("put_object", {})
+    with pytest.raises(KeyboardInterrupt):
+        start(notebook.in_aws(state=tmp_path))
+    said = re.search(r"'birds', (in_aws\(.*?\))", capsys.readouterr().out)
+    assert said and eval(said[1], vars(notebook)) == notebook.in_aws(region="eu-west-1", state=tmp_path)
+
+
+def test_an_endpoint_in_aws_is_asked_there_though_its_name_is_known_here(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "endpoints" / "bees").mkdir(parents=True)
+    monkeypatch.setattr(DoorWords, "open", lambda *_args, **_words: account.door)
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN})
+    account.sagemaker.add_response("create_endpoint_config", {"EndpointConfigArn": CONFIG_ARN})
+    account.sagemaker.add_response("create_endpoint", {"EndpointArn": ENDPOINT_ARN})
+    for _ in range(2):
+        account.sagemaker.add_response("describe_endpoint", endpoint_described("InService"))
+    endpoint = notebook.deploy("s3://b/m.tar.gz", name="bees", where=notebook.in_aws(state=tmp_path), **ACCOUNT)
+    assert endpoint.door is account.door and endpoint.where.region == "eu-west-1"
+
+
+def test_a_batch_in_aws_shows_itself_without_its_score_which_its_result_reads(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DoorWords, "open", lambda *_args, **_words: account.door)
+    batch = Batch("batch", notebook.in_aws(region="eu-west-1", state=tmp_path))
+    for _ in range(3):
+        account.sagemaker.add_response("describe_transform_job", described("Completed"))
+    ended(account, "ant/1.jpg.out", "bee/1.jpg.out")
+    for _ in range(2):
+        rows = Reader(batch._repr_html_()).rows
+        assert ["pictures", "2 of 2"] in rows and "right" not in dict(rows), "and what lies there is listed once"
+
+    (tmp_path / "manifest.json").write_text('{"classes": ["ant", "bee"]}')
+    pack([tmp_path], tmp_path / "model.tar.gz")
+    answer = b'{"predictions": [{"label": "bee", "index": 1, "probability": 0.9}]}'
+    for _ in range(2):
+        account.sagemaker.add_response("describe_transform_job", described("Completed"))
+    ended(account, "ant/1.jpg.out", "bee/1.jpg.out")
+    container = {"Image": "i:1", "ModelDataUrl": "s3://b/m.tar.gz"}
+    made = {"ModelName": "batch", "ModelArn": MODEL_ARN, "CreationTime": NOW, "ExecutionRoleArn": ACCOUNT["role"]}
+    account.sagemaker.add_response("describe_model", {**made, "PrimaryContainer": container})
+    for data in ((tmp_path / "model.tar.gz").read_bytes(), answer, answer):
+        account.s3.add_response("get_object", {"Body": StreamingBody(BytesIO(data), len(data))})  # type: ignore[arg-type]
+    assert batch.result.accuracy == 0.5
+
+
 def test_answers_show_the_pictures_with_their_labels(pictures: Path) -> None:
     first, second = sorted((pictures / "ant").iterdir())[:2]
     answers = Answers("bees", [Scored(first, "ant", "ant", 0.9), Scored(second, "ant", "bee", 0.6)])
@@ -208,6 +360,6 @@ def test_any_kind_of_hyperparameter_is_plotted(values: list[str]) -> None:
 
 
 def test_each_result_can_be_named_in_an_annotation() -> None:
-    makers: list[Callable[..., object]] = [Job, Search, Endpoint, Answers, Deleted]
+    makers: list[Callable[..., object]] = [Job, Search, Endpoint, Answers, Deleted, Transformed]
     assert all(maker.__name__ in notebook.__all__ for maker in makers)
     assert all(hasattr(notebook, name) for name in notebook.__all__)
