@@ -32,8 +32,9 @@ _STAYS = {
               "started in AWS from here (with --aws); what trains still stays.")  # fmt: skip
 @click.option("--aws", is_flag=True, help="With --all: in AWS.")
 @click.option(
-    "--job", "only_job", is_flag=True, help="The training job of that name, where an endpoint or a search has it too."
-)
+    "--job", "only_job", is_flag=True,
+    help="The training job of that name, where an endpoint, a search or a transform job has it too.",
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before deleting a job, a search with its trials, or all.")
 @door_options()
 def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, only_job: bool, yes: bool) -> None:
@@ -63,7 +64,7 @@ def command(*, where: DoorWords, name: str | None, everything: bool, aws: bool, 
         if tuning.exists(door, name):
             _delete_search(where, door, name, yes=yes)
             return
-        if transforms.exists(door, name):
+        if transforms.exists(door, name, say=say):
             _delete_transform(where, door, name, yes=yes)
             return
     _delete_job(where, name, yes=yes)
@@ -85,6 +86,8 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
         listing.recorded(door, ledger.there(door.region), limit=limit) if aws else listing.everything(door, limit=limit)
     )
     plan = clearing.plan(found.rows)
+    if found.unseen:
+        say(found.unseen)
     place = f"in {door.region}" if aws else "on this machine"
     _tell(plan, place, yes=yes)
     faults = 0
@@ -160,7 +163,13 @@ def _delete_transform(where: DoorWords, door: Door, name: str, *, yes: bool) -> 
     if status not in TRANSFORM_ENDED:
         raise LauncherError(f"Transform job {name} is {status}; stop it first with `launch.py stop {name}`.")
     if not yes:
-        confirm(f"Delete the transform job {name} ({status}) with its log and working files?")
+        model = transforms.own_model(door, description)
+        if door.kind == "local":
+            parts = f"its model {model}, its log" if model else "its log"
+            confirm(f"Delete the transform job {name} ({status}) with {parts} and working files?")
+        else:
+            parts = f", and delete its model {model}" if model else ""
+            confirm(f"Forget the transform job {name} ({status}), which AWS keeps with its log{parts}?")
     gone = transforms.delete(door, name)
     forget_config("transform-jobs", name, where.state)
     click.echo(f"deleted {', '.join(gone)}")

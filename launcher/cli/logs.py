@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on until its end, with a bar or a table on a terminal.")
 @click.option("--endpoint", "only_endpoint", is_flag=True, help="The endpoint of that name, where a job has it too.")
+@click.option("--transform", "only_transform", is_flag=True,
+              help="The transform job of that name, where another job has it too.")  # fmt: skip
 @door_options()
-def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> None:
+def command(*, where: DoorWords, name: str, follow: bool, only_endpoint: bool, only_transform: bool) -> None:
     """Show the log of the job or endpoint NAME, or the trials of the search NAME."""
+    from launcher.cli.console import say
     from launcher.errors import INTERRUPTED, NotFound
     from launcher.verbs import training, transforms, tuning
     from launcher.verbs.logs import LogFollower
 
+    if only_endpoint and only_transform:
+        raise click.UsageError("Give either --endpoint or --transform.")
     door = where.open_for(name)
+    if only_transform:
+        transforms.describe(door, name)
+        _transform_log(where, door, name, follow=follow)
+        return
     is_job = not only_endpoint
     if is_job:
         try:
@@ -34,7 +43,7 @@ def command(where: DoorWords, name: str, follow: bool, only_endpoint: bool) -> N
     if not is_job and not only_endpoint and tuning.exists(door, name):
         _trials(where, door, name, follow=follow)
         return
-    if not is_job and not only_endpoint and transforms.exists(door, name):
+    if not is_job and not only_endpoint and transforms.exists(door, name, say=say):
         _transform_log(where, door, name, follow=follow)
         return
     if not is_job:

@@ -48,6 +48,8 @@ def command(
     else:
         listing = everything(door, limit=limit, trials=trials)
     rows = listing.rows
+    if listing.unseen:
+        say(listing.unseen)
     if listing.more:
         say(f"There are more than the newest {limit} of a kind; --limit shows more.")
     elsewhere = sorted({each.region for each in ledger.there() if each.region != door.region})
@@ -57,6 +59,8 @@ def command(
         say("What runs on this machine; --account shows the account's.")
     if as_json:
         print_json(rows)
+        return
+    if not rows and listing.unseen:
         return
     if not rows and in_aws:
         say(f"Nothing in {door.region} was started from here; --account shows all there is.")
@@ -75,12 +79,13 @@ def command(
 
 
 def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     from container.common.names import nearest
-    from launcher.cli.console import as_called, print_json, public
+    from launcher.cli.console import as_called, print_json, public, say
     from launcher.errors import NotFound
     from launcher.verbs import endpoints, training, transforms, tuning
+    from launcher.verbs.named import is_forbidden
 
     door = where.open() if aws else where.open_for(name)
     found: list[tuple[str, dict[str, Any]]] = []
@@ -94,6 +99,11 @@ def _one(where: DoorWords, name: str, *, aws: bool, as_json: bool) -> None:
             description = public(describe(door, name))
         except NotFound:
             continue  # it is of the other kind
+        except ClientError as exc:
+            if kind != "transform job" or not is_forbidden(exc):
+                raise
+            say(transforms.UNSEEN)
+            continue
         except BotoCoreError as exc:
             if not aws and not where.names_aws:
                 exc.add_note(f"On this machine nothing is called '{name}', so AWS was asked.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -19,25 +21,50 @@ if TYPE_CHECKING:
 @door_options()
 def command(where: DoorWords, name: str, no_wait: bool) -> None:
     """Stop the search or the job NAME; a training job writes a last checkpoint first."""
-    from launcher.cli.console import say, suggest
+    from launcher.cli.console import suggest
     from launcher.cli.running import place_words
-    from launcher.errors import NotFound
-    from launcher.sagemaker import TRAINING_ENDED
-    from launcher.verbs import training, transforms
 
     door = where.open_for(name)
-    try:
-        search = _is_search(door, name)
-    except NotFound:
-        if not transforms.exists(door, name):
-            raise
-        _stop_transform(door, name, no_wait=no_wait)
-        suggest(f"launch.py status {name}{place_words(where)}")
-        return
-    if search:
-        _stop_search(door, name, no_wait=no_wait)
-        suggest(f"launch.py status {name}{place_words(where)}")
-        return
+    _meant(door, name)(door, name, no_wait=no_wait)
+    suggest(f"launch.py status {name}{place_words(where)}")
+
+
+def _meant(door: Door, name: str) -> Callable[..., None]:
+    """What stops the one that is meant: of several of a name, the first that has not ended. Raises NotFound."""
+    from launcher.cli.console import say
+    from launcher.errors import LauncherError, NotFound
+    from launcher.sagemaker import TRAINING_ENDED, TRANSFORM_ENDED, TUNING_ENDED
+    from launcher.verbs import endpoints, training, transforms, tuning
+
+    ended: Callable[..., None] | None = None
+    with suppress(NotFound):
+        if training.describe(door, name)["TrainingJobStatus"] not in TRAINING_ENDED:
+            return _stop_training
+        ended = _stop_training
+    with suppress(NotFound):
+        status = tuning.describe(door, name)["HyperParameterTuningJobStatus"]
+        if status not in TUNING_ENDED or tuning.running(door, name):
+            return _stop_search
+        ended = _stop_search
+    transform = transforms.status(door, name, say=say)
+    if transform and transform not in TRANSFORM_ENDED:
+        if ended:
+            say(f"What else is called {name} has ended; the transform job is stopped.")
+        return _stop_transform
+    if ended:
+        return ended
+    if endpoints.exists(door, name):
+        raise LauncherError(f"'{name}' is an endpoint, which ends by `launch.py delete {name}`.")
+    if transform:
+        return _stop_transform
+    raise NotFound(f"There is no search or job '{name}'; `launch.py status` lists what there is.")
+
+
+def _stop_training(door: Door, name: str, *, no_wait: bool) -> None:
+    from launcher.cli.console import say
+    from launcher.sagemaker import TRAINING_ENDED
+    from launcher.verbs import training
+
     status = training.stop(door, name)
     if status in TRAINING_ENDED:
         say(f"Training job {name} had ended already.")
@@ -46,7 +73,6 @@ def command(where: DoorWords, name: str, no_wait: bool) -> None:
             if isinstance(event, training.Ended):
                 status = str(event.description["TrainingJobStatus"])
     click.echo(f"{name} {status}")
-    suggest(f"launch.py status {name}{place_words(where)}")
 
 
 def _stop_transform(door: Door, name: str, *, no_wait: bool) -> None:
@@ -63,23 +89,6 @@ def _stop_transform(door: Door, name: str, *, no_wait: bool) -> None:
             if isinstance(event, Ended):
                 status = str(event.description["TransformJobStatus"])
     click.echo(f"{name} {status}")
-
-
-def _is_search(door: Door, name: str) -> bool:
-    """Whether a search is meant: of two of a name, the training job unless it has ended. Raises NotFound."""
-    from launcher.errors import LauncherError, NotFound
-    from launcher.sagemaker import TRAINING_ENDED
-    from launcher.verbs import endpoints, training, tuning
-
-    try:
-        status = training.describe(door, name)["TrainingJobStatus"]
-    except NotFound as exc:
-        if tuning.exists(door, name):
-            return True
-        if endpoints.exists(door, name):
-            raise LauncherError(f"'{name}' is an endpoint, which ends by `launch.py delete {name}`.") from exc
-        raise NotFound(f"There is no search or job '{name}'; `launch.py status` lists what there is.") from exc
-    return status in TRAINING_ENDED and tuning.exists(door, name)
 
 
 def _stop_search(door: Door, name: str, *, no_wait: bool) -> None:

@@ -26,9 +26,9 @@ def run_transform(
 ) -> None:
     """Start a job, follow it to its end, print what came of it; raises JobFailed or JobStopped."""
     assert config.transform is not None
-    name = transforms.start(door, config.transform)
+    name = transforms.start(door, config.transform, say=say)
     save_config(config, where.state)
-    back = place_words(where)
+    back = place_words(where, door, name)
     if not wait:
         print_json(public(transforms.describe(door, name))) if as_json else click.echo(name)
         suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
@@ -38,7 +38,7 @@ def run_transform(
 
 def watch_transform(door: Door, name: str, where: DoorWords, *, as_json: bool, score: bool = False) -> None:
     """Follow a job to its end and print what came of it, however it ended; raises JobFailed or JobStopped."""
-    back = place_words(where)
+    back = place_words(where, door, name)
     try:
         description = follow(transforms.watch(door, name))
     except KeyboardInterrupt:

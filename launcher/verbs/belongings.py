@@ -76,12 +76,13 @@ def _tagged(door: Door, call: Callable[..., dict[str, Any]], word: str, name: st
     while True:
         answer = call(NameContains=stem, MaxResults=_PAGE, **token)
         for each in answer[f"{word}s"]:
-            if each[f"{word}Name"].startswith(stem) and _belongs(door, each[f"{word}Arn"], name):
+            if each[f"{word}Name"].startswith(stem) and carries(door, each[f"{word}Arn"], OWNER_TAG, name):
                 yield each[f"{word}Name"]
         if not answer.get("NextToken"):
             return
         token = {"NextToken": answer["NextToken"]}
 
 
-def _belongs(door: Door, arn: str, name: str) -> bool:
-    return {"Key": OWNER_TAG, "Value": name} in door.sagemaker.list_tags(ResourceArn=arn)["Tags"]
+def carries(door: Door, arn: str, tag: str, value: str) -> bool:
+    """Whether what has this ARN carries the tag with the value; behind the local door, which keeps none, nothing."""
+    return {"Key": tag, "Value": value} in door.sagemaker.list_tags(ResourceArn=arn)["Tags"]

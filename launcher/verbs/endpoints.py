@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher import requests
 from launcher.aws.ledger import may_be_made
@@ -64,12 +64,12 @@ def update(door: Door, endpoint: Endpoint) -> str:
     scaled = scaling.in_the_way(door, endpoint, belongings.variants(door, described["EndpointConfigName"]))
 
     def move() -> None:
-        scaling.take_off(door, scaled)
         try:
+            scaling.take_off(door, scaled)
             door.sagemaker.update_endpoint(**requests.update_endpoint(endpoint))
-        except ClientError as exc:
+        except (ClientError, BotoCoreError) as exc:
             if scaled:
-                exc.add_note("Its autoscaling was taken off for this; deploying with --autoscale sets it up again.")
+                exc.add_note("Its autoscaling may be off now; deploying with --autoscale sets it up again.")
             raise
 
     _make(door, endpoint, move)

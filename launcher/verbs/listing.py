@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from launcher.aws.ledger import Resource
 from launcher.doors import Door
 from launcher.sagemaker import TRAINING_ENDED
-from launcher.verbs.named import is_missing
+from launcher.verbs.named import is_forbidden, is_missing
+from launcher.verbs.transforms import UNSEEN
 from launcher.verbs.tuning import search_of
 
 LIMIT = 100
@@ -42,6 +43,8 @@ class Listing:
     rows: list[dict[str, Any]]
     # Whether there are more than were asked for.
     more: bool
+    # What the credentials may not see, in a sentence; empty where that is nothing.
+    unseen: str = ""
 
 
 def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listing:
@@ -59,12 +62,18 @@ def everything(door: Door, *, limit: int = LIMIT, trials: bool = False) -> Listi
         client.list_training_jobs, "TrainingJobSummaries", limit,
         keep=lambda job: search_of(job["TrainingJobName"]) not in folded,
     )  # fmt: skip
-    batches, more_batches = _newest(client.list_transform_jobs, "TransformJobSummaries", limit)
+    unseen = ""
+    try:
+        batches, more_batches = _newest(client.list_transform_jobs, "TransformJobSummaries", limit)
+    except ClientError as exc:
+        if not is_forbidden(exc):
+            raise
+        batches, more_batches, unseen = [], False, UNSEEN
     rows = [_row("endpoint", each, each["EndpointName"], each["EndpointStatus"]) for each in endpoints]
     rows += [_search_row(each) for each in searches]
     rows += [_row("training job", each, each["TrainingJobName"], each["TrainingJobStatus"]) for each in jobs]
     rows += [_row("transform job", each, each["TransformJobName"], each["TransformJobStatus"]) for each in batches]
-    return Listing(rows, more_endpoints or more_searches or more_jobs or more_batches)
+    return Listing(rows, more_endpoints or more_searches or more_jobs or more_batches, unseen)
 
 
 def recorded(door: Door, resources: Sequence[Resource], *, limit: int = LIMIT) -> Listing:
@@ -77,7 +86,15 @@ def recorded(door: Door, resources: Sequence[Resource], *, limit: int = LIMIT) -
     serving |= {each.name for each in resources if each.kind == "transform job"}
     shown = [each for each in resources if each.kind not in PARTS or not {each.endpoint, each.transform} & serving]
     newest = sorted(shown, key=lambda each: each.time, reverse=True)
-    return Listing([looked.get(each) or _found(door, each) for each in newest[:limit]], len(newest) > limit)
+    rows, unseen = [], ""
+    for each in newest[:limit]:
+        try:
+            rows.append(looked.get(each) or _found(door, each))
+        except ClientError as exc:
+            if each.kind != "transform job" or not is_forbidden(exc):
+                raise
+            unseen = UNSEEN
+    return Listing(rows, len(newest) > limit, unseen)
 
 
 def _found(door: Door, resource: Resource) -> dict[str, Any]:

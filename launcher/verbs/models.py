@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from container.common.artifact import CODE, MANIFEST
 from launcher.doors import Door
 from launcher.errors import LauncherError, NotFound
+from launcher.local.uris import to_path
 from launcher.sagemaker import model_uri
 from launcher.verbs import training, tuning
 from launcher.verbs.named import is_missing
@@ -78,6 +79,24 @@ def has_code(door: Door, uri: str) -> bool:
     with door.read(uri) as archive, readable(uri, "take it again from the job's output"):
         with tarfile.open(fileobj=archive, mode="r|gz") as tar:
             return any(path.as_posix() == CODE.as_posix() for path, _member in members(tar))
+
+
+def written(door: Door, uri: str) -> float | None:
+    """When the model at ``uri`` was written (seconds since 1970), of a folder its last file; 0 where there is none.
+
+    None where it cannot be looked at.
+    """
+    packed = uri.endswith(_PACKED)
+    try:
+        if packed and door.kind == "local":
+            # This door lists folders alone.
+            path = to_path(uri)
+            return path.stat().st_mtime if path.is_file() else 0.0
+        # S3's lists all that begins with an address: what is called after an archive too.
+        there = list(door.listing(uri if packed else f"{uri.rstrip('/')}/"))
+    except (ClientError, LauncherError):
+        return None
+    return max((each.written for each in there if not (packed and each.key)), default=0.0)
 
 
 def class_names(door: Door, model: str, data: str = "") -> tuple[frozenset[str], str]:

@@ -2,9 +2,10 @@
 
     origin.note(door, transform)                                   # once the job is there
     found = origin.noted(door, transform.output, door.listing(f"{transform.output}/"))
-    found.origin == origin.of(door, transform)                     # --resume may go on from what was written since
+    origin.fault(door, found, origin.of(door, transform)) == ""    # --resume may go on from what was written since
 
-A job that goes on from answers (--resume) leaves the note as it is, so that all written since are of one model.
+A job of the same model leaves the note as it is where it goes on from answers (--resume), or none is in its way, so
+that all written since are of one model. One that was trained again under its name is another, newer than the note.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from launcher.config.transform import Transform
 from launcher.doors import Door, Listed
-from launcher.verbs.models import data_of
+from launcher.verbs.models import data_of, written
 
 NOTE = "transform-origin.json"
 
@@ -54,15 +55,27 @@ def of_model(door: Door, model: str, accept: str, data: str = "") -> Origin:
 
 def noted(door: Door, output: str, there: Iterable[Listed]) -> Noted | None:
     """The note among what is ``there``, under the output; None where there is none that says it."""
-    written = next((each.written for each in there if each.key == NOTE), None)
-    if written is None:
+    since = next((each.written for each in there if each.key == NOTE), None)
+    if since is None:
         return None
     with door.read(f"{output.rstrip('/')}/{NOTE}") as file:
         try:
             document = json.load(file)
-            return Noted(Origin(str(document["model"]), str(document["accept"])), written)
+            return Noted(Origin(str(document["model"]), str(document["accept"])), since)
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def fault(door: Door, found: Noted | None, mine: Origin) -> str:
+    """Why what lies under a note is not of ``mine``, as the end of a sentence on it; empty where it is."""
+    if found is None:
+        return "are noted nowhere to be of any model"
+    if found.origin != mine:
+        return f"are of {found.origin}"
+    when = written(door, mine.model) if "://" in mine.model else 0.0
+    if when is None:
+        return f"may be older than the model at {mine.model}, which cannot be looked at"
+    return f"were written before the model at {mine.model} was" if when > found.since else ""
 
 
 def note(door: Door, transform: Transform, origin: Origin) -> None:

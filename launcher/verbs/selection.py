@@ -148,11 +148,11 @@ def settled(
     if door:
         _check_accept(door, transform)
     there = list(objects.listing(to_uri(folder)) if folder else door.listing(transform.input) if door else ())
-    answers = _answers(door, transform, there, resume=resume, say=say) if door else []
+    answers, same = _answers(door, transform, there, resume=resume, say=say) if door else ([], False)
     chosen = select(there, answers, transform.input)
     _tell(chosen, say)
     check(chosen, transform)
-    transform = transform.model_copy(update={"resumed": bool(chosen.answered)})
+    transform = transform.model_copy(update={"resumed": same})
     if folder and not where.local:
         # What is left out here is not uploaded; what else lies there is left out there.
         others = () if dry_run else _pushed(where, transform, folder, chosen.keys, say=say, bar=bar)
@@ -168,25 +168,33 @@ def _check_accept(door: Door, transform: Transform) -> None:
     raise ConfigError(f"No answer can be given as --accept '{transform.accept}'; there are {', '.join(ANSWERS)}.")
 
 
-def _answers(door: Door, transform: Transform, there: Iterable[Listed], *, resume: bool, say: Say) -> list[str]:
-    """The keys of the answers that are to stay; of others that lie in the way it is said, or refused to go on."""
+def _answers(
+    door: Door, transform: Transform, there: Iterable[Listed], *, resume: bool, say: Say
+) -> tuple[list[str], bool]:
+    """The keys of the answers that are to stay, and whether the note there holds for the job's too.
+
+    Of others that lie in the way it is said, or refused to go on.
+    """
     output = list(door.listing(f"{transform.output}/"))
     old = select(there, [each.key for each in output], transform.input).answered
-    if not old:
-        return []
-    found, mine = origin.noted(door, transform.output, output), origin.of(door, transform)
-    theirs = f" of {found.origin}" if found else ""
-    if not resume:
+    found = origin.noted(door, transform.output, output)
+    if not old and not found:
+        return [], False
+    if old and not resume:
+        theirs = f" of {found.origin}" if found else ""
         say(f"Answered anew: {len(old)}, whose answers{theirs} at {transform.output} are overwritten as they come.")
-        return []
-    if found is None or found.origin != mine:
-        whose = f"are{theirs}" if found else "are noted nowhere to be of any model"
-        raise ConfigError(f"The answers at {transform.output} {whose}, and --resume would mix them with those of "
+        return [], False
+    mine = origin.of(door, transform)
+    fault = origin.fault(door, found, mine)
+    if not old:
+        return [], not fault
+    if fault or not found:
+        raise ConfigError(f"The answers at {transform.output} {fault}, and --resume would mix them with those of "
                           f"{mine}; give another --output, or leave out --resume, which overwrites them.")  # fmt: skip
     stay = [each.key for each in output if each.written >= found.since]
     if older := len(old) - len(select(there, stay, transform.input).answered):
         say(f"Answered anew: {older}, whose answers were there before those of {mine}.")
-    return stay
+    return stay, True
 
 
 def _tell(chosen: Selection, say: Say) -> None:

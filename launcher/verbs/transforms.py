@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from launcher.config.transform import Transform
 from launcher.doors import Door
-from launcher.errors import AwsError, JobFailed, JobStopped
+from launcher.errors import AwsError, JobFailed, JobStopped, LauncherError, NotFound
 from launcher.requests import create_transform_job, create_transform_model
+from launcher.requests.transform import TRANSFORM_TAG
 from launcher.sagemaker import TRANSFORM_ENDED
 from launcher.verbs import named, origin
+from launcher.verbs.belongings import carries
 from launcher.verbs.logs import LogFollower
-from launcher.verbs.named import is_missing, is_taken
+from launcher.verbs.named import is_forbidden, is_missing, is_taken
 from launcher.verbs.remedies import with_remedy
 from launcher.verbs.training import Ended, Event, Logged, Moved
 from launcher.verbs.undoing import taken_back
 
 Description = named.Description
+Say = Callable[[str], None]
+
+# An earlier version's `launch.py iam` did not ask for it, which must not keep anybody from the rest.
+UNSEEN = "These credentials may not see batch transform jobs; `launch.py iam` prints what they need."
 
 
-def start(door: Door, transform: Transform) -> str:
+def warn(text: str) -> None:
+    """Say it on standard error, where there is nobody else to tell."""
+    sys.stderr.write(f"{text}\n")
+
+
+def start(door: Door, transform: Transform, *, say: Say = warn) -> str:
     """Make the job's model, if it has one of its own, and the job; the model is taken back when the job is refused.
 
-    Whose answers come to lie under its output is noted there, unless it goes on from some. Raises AwsError.
+    Whose answers come to lie under its output is noted there, unless it is already; where it cannot be, it is said, for
+    the job has started for all that. Raises AwsError.
     """
     client, model = door.sagemaker, create_transform_model(transform)
     made_by = origin.of(door, transform)
@@ -47,10 +60,9 @@ def start(door: Door, transform: Transform) -> str:
         # Not before: a job that is refused overwrites nobody's answers.
         try:
             origin.note(door, transform, made_by)
-        except Exception as exc:
-            exc.add_note(f"Transform job {transform.name} has started for all that, and --resume will not know its "
-                         "answers.")  # fmt: skip
-            raise
+        except (LauncherError, ClientError, BotoCoreError, OSError) as exc:
+            say(f"Transform job {transform.name} has started, but whose its answers are cannot be noted beside them, "
+                f"and --resume will not know: {exc}")  # fmt: skip
     return transform.name
 
 
@@ -59,9 +71,22 @@ def describe(door: Door, name: str) -> Description:
     return named.describe(door.sagemaker.describe_transform_job, "transform job", TransformJobName=name)
 
 
-def exists(door: Door, name: str) -> bool:
-    """Whether there is a batch transform job of this name."""
-    return named.exists(partial(describe, door, name))
+def status(door: Door, name: str, *, say: Say = warn) -> str | None:
+    """The job's status; None where there is none, or none that these credentials may see, which is said."""
+    try:
+        return str(describe(door, name)["TransformJobStatus"])
+    except NotFound:
+        return None
+    except ClientError as exc:
+        if not is_forbidden(exc):
+            raise
+        say(UNSEEN)
+        return None
+
+
+def exists(door: Door, name: str, *, say: Say = warn) -> bool:
+    """Whether there is a batch transform job of this name, as far as these credentials may see; else it is said."""
+    return status(door, name, say=say) is not None
 
 
 def watch(
@@ -113,15 +138,32 @@ def stop(door: Door, name: str) -> str:
     return named.stop(partial(describe, door, name), "TransformJobStatus", TRANSFORM_ENDED, ask)
 
 
+def own_model(door: Door, description: Description) -> str | None:
+    """The model that was made for the job: it has its name, and its tag behind a door that keeps tags.
+
+    None where there is none, or none that these credentials may see to be its own.
+    """
+    name, model = description["TransformJobName"], str(description["ModelName"])
+    if model != name:
+        return None
+    try:
+        arn = door.sagemaker.describe_model(ModelName=model)["ModelArn"]
+        return model if door.kind == "local" or carries(door, arn, TRANSFORM_TAG, name) else None
+    except ClientError as exc:
+        if is_missing(exc) or is_forbidden(exc):
+            return None
+        raise
+
+
 def delete(door: Door, name: str) -> list[str]:
     """Delete an ended job and the model that was made for it; what is gone. Its answers stay.
 
     AWS keeps the record of the job itself for good, which costs nothing; it is forgotten here.
     """
-    model = describe(door, name)["ModelName"]
+    model = own_model(door, describe(door, name))
     door.sagemaker.delete_transform_job(TransformJobName=name)
     gone = [f"transform job {name}"]
-    if model != name:
+    if not model:
         return gone
     try:
         door.sagemaker.delete_model(ModelName=model)

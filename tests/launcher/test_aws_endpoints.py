@@ -9,7 +9,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore import xform_name
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from click.testing import CliRunner
 
@@ -132,6 +134,25 @@ def test_scaling_is_taken_off_for_another_type_or_name_and_only_where_it_is_set_
     expect_revision(account, plain, serving=serving)
     with pytest.raises(JobFailed, match=rf"is scaled by {serving[0]}, .*add --autoscale MIN:MAX"):
         endpoints.update(account.door, plain)
+
+
+@pytest.mark.parametrize("interrupted", ["deregister_scalable_target", "update_endpoint"])
+def test_an_update_that_was_interrupted_tells_of_the_scaling_it_takes_off(
+    account: Scaled, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    def silent(client: Any, operation: str, words: dict[str, Any]) -> Any:
+        if xform_name(operation) == interrupted:
+            raise EndpointConnectionError(endpoint_url="https://nowhere")
+        return call(client, operation, words)
+
+    expect_revision(account, serving=("old", BEES.instance_type))
+    if interrupted == "update_endpoint":
+        account.scaling.add_response("deregister_scalable_target", {})
+    call = BaseClient._make_api_call
+    monkeypatch.setattr(BaseClient, "_make_api_call", silent)
+    with pytest.raises(EndpointConnectionError) as caught:
+        endpoints.update(account.door, NEXT)
+    assert "Its autoscaling may be off now; deploying with --autoscale" in caught.value.__notes__[0]
 
 
 def test_what_an_update_that_failed_midway_may_stand_on_is_not_taken_from_it(account: Scaled) -> None:

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from container.serve.response import PRODUCED
 from launcher.cli.root import root
 from launcher.cli.transform import command
+from launcher.local.packing import pack
 from launcher.verbs import origin
 from launcher.verbs.prediction import ANSWERS
-from tests.launcher.conftest import COMMANDS
+from tests.launcher.conftest import COMMANDS, wait
 
 Launch = Callable[..., Result]
 
@@ -97,6 +98,68 @@ def test_answers_of_another_model_are_neither_mixed_nor_overwritten_in_silence(
     assert "Answered anew: 1, whose answers were there before" in rest.stderr and "pictures  1 of 1" in rest.stdout
     (output / origin.NOTE).unlink()
     assert "noted nowhere" in asked(other, "fourth", "--resume").stderr
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_answers_of_a_model_that_was_trained_again_under_its_name_are_anothers(
+    launch: Launch, model: Path, folder: Path, tmp_path: Path, packed: bool
+) -> None:
+    output, place = tmp_path / "answers", model
+    if packed:
+        place = tmp_path / "model.tar.gz"
+        pack([model], place)
+
+    def asked(name: str, *words: str) -> Result:
+        return launch("transform", "--local", "process", place, folder, "--name", name, "--output", output, *words)
+
+    assert asked("first").exit_code == 0
+    assert "All 3 pictures have their answers" in asked("second", "--resume").stderr
+    os.utime(output / origin.NOTE, (1, 1))
+    again = asked("second", "--resume")
+    assert again.exit_code == 2 and f"were written before the model at file://{place} was, and" in again.stderr
+    assert "Answered anew: 3" in asked("second").stderr
+    assert "All 3 pictures have their answers" in asked("third", "--resume").stderr
+
+
+def test_several_inputs_share_an_output_of_one_model(launch: Launch, model: Path, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers"
+    note = output / origin.NOTE
+
+    def asked(pictures: Path, name: str, *words: str) -> Result:
+        return launch("transform", "--local", "process", model, pictures, "--name", name, "--output", output, *words)
+
+    for name in ("more", "most"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.jpg").write_bytes(b"picture")
+    assert asked(folder, "first").exit_code == 0
+    noted = note.stat().st_mtime_ns
+    assert asked(tmp_path / "more", "second").exit_code == 0 and note.stat().st_mtime_ns == noted
+    assert "All 3 pictures have their answers" in asked(folder, "third", "--resume").stderr
+    # What a model answers that is newer than the note is not that of the one before.
+    os.utime(note, (1, 1))
+    assert asked(tmp_path / "most", "third").exit_code == 0 and note.stat().st_mtime > 1
+
+
+def test_a_transform_job_is_reached_beside_an_ended_training_job_of_its_name(
+    launch: Launch, create: Callable[..., str], ended: Callable[[str], object], model: Path, folder: Path
+) -> None:
+    ended(create("birds"))
+    (folder / "bee" / "1.jpg").write_bytes(b"wait")
+    asked = launch("transform", "--local", "process", model, folder, "--name", "birds", "--no-wait")
+    assert asked.stdout == "birds\n"
+    wait(lambda: "Unpacking the model" in launch("logs", "birds", "--transform").stdout)
+    assert "epoch=2" in launch("logs", "birds").stdout
+    refused = launch("delete", "birds", "--yes")
+    assert refused.exit_code == 1 and "launch.py stop birds" in refused.stderr
+    stopped = launch("stop", "birds")
+    assert stopped.stdout == "birds Stopped\n" and "the transform job is stopped" in stopped.stderr
+    assert "Training job birds had ended already." in launch("stop", "birds").stderr
+    asked = launch("delete", "birds")
+    assert "Delete the transform job birds (Stopped) with its model birds, its log and working files?" in asked.stderr
+    assert launch("delete", "birds", "--yes").stdout == "deleted transform job birds, model birds\n"
+    assert launch("logs", "birds", "--transform").exit_code == 3
+    assert launch("logs", "birds", "--transform", "--endpoint").exit_code == 2
+    assert launch("delete", "birds", "--yes").stdout == "deleted training job birds\n"
 
 
 def test_a_type_that_the_server_has_not_is_refused_unless_the_model_brings_code(

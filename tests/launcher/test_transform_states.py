@@ -15,16 +15,18 @@ import click
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
+from click.testing import CliRunner
 
 from launcher import requests
 from launcher.aws.ledger import Ledger
 from launcher.cli.failures import translated
+from launcher.cli.root import root
 from launcher.cli.transforming import run_transform
 from launcher.config.run import RunConfig
 from launcher.config.transform import Transform
 from launcher.doors import Listed
 from launcher.opening import DoorWords
-from launcher.verbs import answers, clearing, listing, transforms
+from launcher.verbs import answers, clearing, listing, origin, transforms
 from launcher.verbs.selection import select
 from tests.launcher.stubbed import Account, all_asked
 from tests.launcher.test_aws import BATCH_ARN, NOW
@@ -94,6 +96,14 @@ def ended(account: Account, *answered: str) -> None:
     # Somebody else's answers lie in the input too.
     objects(account, "b", "pictures/", "ant/1.jpg", "bee/1.jpg", "others/ant/1.jpg.out")
     objects(account, "b", "answers/", *answered)
+
+
+def tagged(account: Account, *jobs: str) -> None:
+    """The model of the job's name is looked at, and was made for these jobs by its tags."""
+    made = {"ModelName": "batch", "ModelArn": MODEL_ARN, "CreationTime": NOW, "ExecutionRoleArn": BATCH.role}
+    account.sagemaker.add_response("describe_model", made, {"ModelName": "batch"})
+    tags = [{"Key": "transform", "Value": job} for job in jobs]
+    account.sagemaker.add_response("list_tags", {"Tags": tags}, {"ResourceArn": MODEL_ARN})
 
 
 TIMES = {"TransformStartTime": NOW, "TransformEndTime": NOW + timedelta(minutes=6)}
@@ -284,6 +294,100 @@ def test_stop_and_delete_leave_nothing_recorded(account: Account, ledger: Ledger
     plan = clearing.plan(listing.recorded(account.door, ledger.there()).rows)
     assert [row["kind"] for row in plan.going] == ["transform job"], "its model goes with it"
     account.sagemaker.add_response("describe_transform_job", described("Stopped"))
+    tagged(account, "batch")
     account.sagemaker.add_response("delete_model", {}, {"ModelName": "batch"})
     ((_, outcome),) = clearing.clear(account.door, plan, ledger)
     assert outcome.gone == "transform job batch, model batch" and ledger.there() == []
+
+
+@pytest.mark.parametrize("jobs", [(), ("another",)])
+def test_a_model_that_has_the_jobs_name_alone_is_not_deleted_with_it(
+    account: Account, ledger: Ledger, jobs: tuple[str, ...]
+) -> None:
+    account.sagemaker.add_response("describe_transform_job", described("Stopped"))
+    tagged(account, *jobs)
+    assert transforms.delete(account.door, "batch") == ["transform job batch"]
+
+
+def test_who_deletes_a_job_is_asked_about_its_model_too_and_told_that_aws_keeps_the_job(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DoorWords, "open_for", lambda *_: account.door)
+    account.missing("describe_endpoint")
+    account.missing("describe_hyper_parameter_tuning_job")
+    for _ in range(2):
+        account.sagemaker.add_response("describe_transform_job", described("Stopped"))
+    tagged(account, "batch")
+    done = CliRunner().invoke(root, ["delete", "batch", "--state", str(tmp_path)])
+    assert "Forget the transform job batch (Stopped), which AWS keeps with its log, and delete its model batch?" in (
+        done.stderr
+    )
+
+
+def test_who_may_not_see_transform_jobs_lists_and_deletes_all_else(
+    account: Account, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DoorWords, "open", lambda *_args, **_words: account.door)
+    monkeypatch.setattr(DoorWords, "open_for", lambda *_: account.door)
+    ledger.note("created", "transform job", "batch", "eu-west-1")
+    ledger.note("created", "model", "batch", "eu-west-1", transform="batch")
+
+    def launch(*words: str) -> str:
+        return CliRunner().invoke(root, [*words, "--state", str(tmp_path)]).stderr
+
+    account.sagemaker.add_client_error("describe_transform_job", "AccessDeniedException")
+    assert launch("status", "--aws").count(transforms.UNSEEN) == 1
+
+    account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", {"HyperParameterTuningJobSummaries": []})
+    account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": []})
+    account.sagemaker.add_client_error("list_transform_jobs", "AccessDeniedException")
+    assert launch("status", "--account").count(transforms.UNSEEN) == 1
+
+    search, job, endpoint = "describe_hyper_parameter_tuning_job", "describe_training_job", "describe_endpoint"
+    looks: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
+        ("status", (endpoint, search, job), ()), ("stop", (job, search), (endpoint,)),
+        ("logs", (job, search), (endpoint,)), ("delete", (endpoint, search), (job,)),
+    ]  # fmt: skip
+    for verb, before, after in looks:
+        for operation in before:
+            account.missing(operation)
+        account.sagemaker.add_client_error("describe_transform_job", "AccessDeniedException")
+        for operation in after:
+            account.missing(operation)
+        said = launch(verb, "batch")
+        assert said.count(transforms.UNSEEN) == 1 and "There is no search" in said
+    assert [each.kind for each in ledger.there()] == ["transform job", "model"]
+
+
+def test_a_job_whose_note_cannot_be_written_is_followed_all_the_same(
+    account: Account, tmp_path: Path, capsys: Any
+) -> None:
+    account.sagemaker.add_response("create_model", {"ModelArn": MODEL_ARN})
+    account.sagemaker.add_response("create_transform_job", {"TransformJobArn": BATCH_ARN})
+    account.s3.add_client_error("put_object", "AccessDenied", "no")
+    look(account, "Completed", **TIMES)
+    ended(account, "ant/1.jpg.out")
+    assert run(account, tmp_path) == (0, "")
+    said = capsys.readouterr()
+    assert "--resume will not know: " in said.err and "need s3:PutObject there" in said.err
+    assert "pictures  1 of 2" in said.out and (tmp_path / "configs/transform-jobs/batch.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("model", "prefix", "fault"),
+    [("s3://b/m.tar.gz", "m.tar.gz", ""), ("s3://b/m", "m/", "were written before the model at s3://b/m was")],
+)
+def test_a_model_in_s3_that_is_newer_than_the_note_is_another(
+    account: Account, model: str, prefix: str, fault: str
+) -> None:
+    # Of the archive, what lies beside it is newer alone.
+    times = {"": NOW, ".md5": NOW + timedelta(days=1)}
+    found = [{"Key": prefix + key, "Size": 9, "LastModified": when} for key, when in times.items()]
+    account.s3.add_response("list_objects_v2", {"Contents": found, "IsTruncated": False},
+                            {"Bucket": "b", "Prefix": prefix})  # fmt: skip
+    mine = origin.Origin(model, "application/json")
+    noted = origin.Noted(mine, NOW.timestamp())
+    assert origin.fault(account.door, noted, mine) == fault
+    account.s3.add_client_error("list_objects_v2", "AccessDenied", "no")
+    assert "which cannot be looked at" in origin.fault(account.door, noted, mine)
