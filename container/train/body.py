@@ -30,7 +30,7 @@ from container.train.decode import processors
 from container.train.frozen import FrozenBody, converted
 from container.train.stopping import StopSignal
 
-KIND, FORMAT = "bodies", "1"
+KIND, FORMAT = "bodies", "2"
 
 _INDEX, _FEATURES = "body.json", "features.safetensors"
 
