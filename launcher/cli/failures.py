@@ -27,7 +27,7 @@ _REMEDIES = {
     "ThrottlingException": "AWS is busy; try again in a minute",
 }
 # Of what is being made; what is being deleted says itself what to do first.
-_TAKEN = {"ResourceInUse": "choose another --name"}
+_TAKEN = {"ResourceInUse": "choose another --name, or delete that one first if it is this machine's"}
 # AWS says this with its code for anything at all.
 _REMEDIES_BY_WORDS = {"already existing": "choose another --name, or delete that one first"}
 

@@ -70,10 +70,10 @@ def _engine(environment: Mapping[str, str]) -> Finding:
 
 def _environments(settings: Settings) -> Iterator[Finding]:
     environments = Environments(settings)
-    for role in ("train", "serve"):
+    for role, verb in (("train", "train"), ("serve", "deploy")):
         place = environments.place(role)
         ready = environments.ready(role)
-        text = str(place) if ready else f"not made yet; the first --local process {role} makes it (a minute or two)"
+        text = str(place) if ready else f"not made yet; the first `{verb} --local process` makes it (a minute or two)"
         yield Finding(f"{role} environment", ready, text)
     yield _tune_environment(environments)
     roles = (("train", False), ("serve", False), ("serve", True), (interpreter.ROLE, False))
