@@ -11,7 +11,11 @@ import pytest
 from tests.journeys.launch import Launch, manifest, metrics
 from tests.train import recipes
 
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    # Thousands of images train on a core, beside other tests, on processors of any age.
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest.fixture(scope="module")
