@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from container.train.beside import end_with_parent
 from container.train.profile import proc
-from container.train.profile.bond import end_with_parent
 from container.train.profile.gpu import Gpus
 from container.train.profile.system_files import SystemFiles, events
 

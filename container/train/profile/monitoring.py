@@ -8,13 +8,9 @@ import sys
 from pathlib import Path
 
 from container.common.errors import first_line
+from container.train.beside import environment
 
-_ROOT = Path(__file__).parents[3]
 _PATIENCE_SECONDS = 5.0
-
-
-# One thread, whatever numpy was built with: the cores are the training's.
-_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Monitoring:
@@ -34,14 +30,13 @@ class Monitoring:
 
     def start(self) -> str | None:
         """Start the process; why it cannot be started, or None."""
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         given = [str(self._root), self._node, str(self._interval_ms), str(os.getpid())]
         given += [] if self._look_after is None else [str(self._look_after)]
         try:
             self._process = subprocess.Popen(
                 # Without site-packages: what they run at start-up takes longer than all of ours.
                 [sys.executable, "-S", "-m", "container.train.profile.monitor", *given],
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

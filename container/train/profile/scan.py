@@ -16,14 +16,13 @@ from pathlib import Path
 
 from container.common.errors import StorageError
 from container.train import storage
+from container.train.beside import LOWEST_PRIORITY, end_with_parent
 from container.train.profile import rule, timings
-from container.train.profile.bond import end_with_parent
 from container.train.profile.evaluation import Evaluation
 from container.train.profile.rule import Profile
 from container.train.rules.board import dumps
 
 FILE = "rules.json"
-LOWEST_PRIORITY = 19
 
 # However short the intervals, and however long the profile: looking takes a hundredth of a core.
 LEAST_SECONDS = 5.0

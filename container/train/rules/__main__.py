@@ -20,11 +20,10 @@ os.environ.setdefault("SMDEBUG_LOG_LEVEL", "error")
 
 from container.common.errors import ended, first_line  # noqa: E402
 from container.common.rules import parse  # noqa: E402
+from container.train.beside import LOWEST_PRIORITY  # noqa: E402
 from container.train.console import refused  # noqa: E402
 from container.train.rules.board import Board, Verdict  # noqa: E402
 from container.train.rules.lightly import lightly  # noqa: E402
-
-LOWEST_PRIORITY = 19
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from container.train.beside import environment
 from container.train.rules.writing import END, frame
 
 # So much may wait for the disk: one that is so far behind is too slow for more.
@@ -32,19 +33,16 @@ _SECONDS_TO_DIE = 1.0
 # What Linux lets a pipe hold that is not root's; a step of a ResNet50 with weights takes 0.7 MB.
 _PIPE_BYTES = 1 << 20
 
-_ROOT = Path(__file__).parents[3]
-
 
 class Disk:
     """A process that writes files, in the order in which it is told of them."""
 
     def __init__(self) -> None:
         """Raises OSError where there is no process to be had."""
-        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             # Without site-packages: what they run at start-up takes longer than all of ours.
             [sys.executable, "-S", "-m", "container.train.rules.writing"],
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

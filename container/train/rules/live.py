@@ -20,6 +20,7 @@ from pathlib import Path
 from container.common.errors import StorageError, first_line
 from container.common.rules import parse
 from container.train import storage
+from container.train.beside import environment
 from container.train.rules import board
 from container.train.rules.findings import ERROR, IN_PROGRESS, ISSUES
 
@@ -28,11 +29,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 DELAY_SECONDS = 10.0
 
 STALLED = "StalledTrainingRule"
-
-_ROOT = Path(__file__).parents[3]
-
-# One thread, whatever numpy was built with: the cores are the training's.
-_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class LiveRules:
@@ -81,7 +77,6 @@ class LiveRules:
             if self._process is not None or self._trouble:
                 return
             command = [sys.executable, "-W", "ignore", "-m", "container.train.rules", str(self._folder)]
-            path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             try:
                 self._process = subprocess.Popen(
                     [
@@ -90,7 +85,7 @@ class LiveRules:
                         # A training that has stalled does not look into rules.json.
                         *(["--stop-stalled"] if self._stop_on & {"all", STALLED.lower()} else []),
                     ],
-                    env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+                    env=environment(),
                     # Closed to say that training has ended: smdebug does not write so under SageMaker.
                     stdin=subprocess.PIPE,
                 )

@@ -11,17 +11,16 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from container.train.beside import LOWEST_PRIORITY, outlive_signals
+
 # Lengths of a path and of a file's content, before both of them; a path of no length is the end.
 HEADER = struct.Struct("<IQ")
 END = HEADER.pack(0, 0)
-
-LOWEST_PRIORITY = 19
 
 # How often to see whether the training is still there: others that it has started may hold the other end open.
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -37,9 +36,7 @@ def frame(path: Path, content: bytes) -> bytes:
 
 def main() -> int:
     """The exit status."""
-    # What is meant for the job may reach its whole group; until the job's end there is something to write.
-    for word in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(word, signal.SIG_IGN)
+    outlive_signals()
     os.nice(LOWEST_PRIORITY)
     for name, content in _frames():
         path = Path(os.fsdecode(name))
