@@ -108,6 +108,15 @@ def test_a_precision_that_is_asked_for_is_kept(tmp_path: Path, precision: str, h
     assert "int8" not in found.precisions, "what cannot be chosen is not tried"
 
 
+def test_int8_weights_leave_room_for_the_sums_of_any_processor(tmp_path: Path) -> None:
+    exported(tmp_path / "model", network(), precision="int8")
+    operations = ov.Core().read_model(tmp_path / "model" / "model.xml").get_ops()
+    weights = [op for op in operations if op.get_type_name() == "Constant" and op.get_element_type() == ov.Type.i8]
+    assert weights
+    # Without VNNI pairs of products with 8-bit activations are added in 16 bits: 2 · 64 · 255 fits, 2 · 127 · 255 not.
+    assert max(int(abs(op.data.astype(int)).max()) for op in weights) <= 64
+
+
 def test_int8_files_are_int8_inside(tmp_path: Path) -> None:
     found, _ = exported(tmp_path / "model", network(), precision="int8")
     assert found.precision == "int8"
