@@ -164,8 +164,8 @@ def test_a_system_does_all_that_was_published(
     for answer in answers:
         assert {each["label"] for each in answer["top_k"]} == set(way.system.classes)
     right = sum(answer["label"] == Path(answer["file"]).parent.name for answer in answers) / len(answers)
-    # int8 may take another side where two classes are as good as alike, and of thirty pictures each is 3 %.
-    assert right == pytest.approx(measured["test:accuracy"], abs=0.15)
+    # int8 may take another side where two classes are as good as alike.
+    assert right == pytest.approx(measured["test:accuracy"], abs=0.1)
     if network[1]:
         assert right >= way.system.accuracy, f"{right:.0%}"
 
