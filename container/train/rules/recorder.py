@@ -156,6 +156,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             self._pass()
             return
         self._idle = False
+        if self._disk is not None and not self._frugal:
+            self._disk.catch_up()
         super().forward_pre_hook(module, inputs)
         if self._planned and self.mode == ModeKeys.TRAIN and self.writer is not None:
             self._keep_samples()
@@ -255,8 +257,6 @@ class Recorder(smd.Hook):  # type: ignore[misc]
 
     def _too_dear(self) -> bool:
         if not self._frugal:
-            if self._disk is not None:
-                self._disk.catch_up()
             return False
         most = FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
         if self._held_up():
