@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _served(name: str, registered: str, gpu: int | None) -> pipeline.Pipeline:
     several = several_models()
     if not several:
         report.note_loading()
-    model_dir = Path(registered)
+    model_dir, details = Path(registered), ""
     try:
         settings = read_settings()
         model_dir = _one_of_several(registered, settings) if several else settings.model_dir
@@ -61,7 +62,7 @@ def _served(name: str, registered: str, gpu: int | None) -> pipeline.Pipeline:
         served = pipeline.load(model_dir, settings, gpu)
     except (ContainerError, UserCodeError) as exc:
         if exc.__cause__ is not None and isinstance(exc, UserCodeError):
-            log.error("the model cannot be loaded", exc_info=exc)
+            details = "".join(traceback.format_exception(exc.__cause__))
         reason = str(exc)
     except MemoryError as exc:
         reason = (
@@ -72,16 +73,13 @@ def _served(name: str, registered: str, gpu: int | None) -> pipeline.Pipeline:
             report.note_short(name, reason)
             raise  # the server answers 507
     except Exception as exc:  # whatever the user's code raises
-        log.error("the model cannot be loaded", exc_info=exc)
+        details = traceback.format_exc()
         reason = f"The model at {model_dir} cannot be loaded ({type(exc).__name__}: {exc}); the log above says where."
     else:
         if not several:
             report.note_ready()
         return served
-    if several:
-        log.error("%s", reason)  # with one model the entry point says it, last of all
-    else:
-        report.note_failure(reason)
+    report.note_failure(reason, details)
     raise SystemExit(1)
 
 

@@ -2,10 +2,11 @@
 
 multi-model-server calls a worker READY from the moment it exists, starts one that fails again and again,
 and tells nobody why. So a worker itself notes when it begins to load its model and when it has made its
-warm-up prediction, and writes down, in one sentence, why it could not.
+warm-up prediction, and writes down why it could not: what a worker prints may be lost, since the server
+ends it as soon as it has failed.
 
-Where there are several models, each load is answered by the server itself, and one thing alone is told:
-which model did not fit into memory, and why.
+Where there are several models, each load is answered by the server itself, and two things alone are told:
+why a model could not be loaded, and which one did not fit into memory.
 """
 
 from __future__ import annotations
@@ -40,25 +41,31 @@ def _append(name: str) -> None:
             file.write(f"{os.getpid()}\n")
 
 
-def note_failure(sentence: str) -> None:
-    """A worker could not load its model, for this reason."""
-    folder = os.environ.get(VARIABLE)
-    if folder:
-        partial = Path(folder) / f"{_FAILURE}.{os.getpid()}"
-        partial.write_text(sentence, encoding="utf-8")
-        partial.replace(Path(folder) / _FAILURE)
+def note_failure(reason: str, details: str = "") -> None:
+    """A worker could not load its model, for this reason; ``details`` is the traceback of the user's code, if any."""
+    _write(_FAILURE, {"reason": reason, "details": details})
 
 
 def note_short(model: str, reason: str) -> None:
-    """There is no memory for a model of this name.
+    """There is no memory for a model of this name."""
+    _write(_SHORT, {"model": model, "reason": reason})
 
-    The gate says why: what a worker prints may be lost, since the server ends it as soon as it has failed.
-    """
+
+def _write(kind: str, document: dict[str, str]) -> None:
+    """A note that is there whole or not at all."""
     folder = os.environ.get(VARIABLE)
     if folder:
         partial = Path(folder) / f"partial.{os.getpid()}"
-        partial.write_text(json.dumps({"model": model, "reason": reason}), encoding="utf-8")
-        partial.replace(Path(folder) / f"{_SHORT}.{os.getpid()}")
+        partial.write_text(json.dumps(document), encoding="utf-8")
+        partial.replace(Path(folder) / f"{kind}.{os.getpid()}")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a worker could not load its model: one sentence, and the traceback of the user's code or nothing."""
+
+    reason: str
+    details: str
 
 
 @dataclass(frozen=True)
@@ -105,15 +112,15 @@ def _alive(pid: str) -> bool:
         return False
 
 
-def failure(folder: Path) -> str | None:
-    """Why the last worker that failed to load did so, or None."""
-    try:
-        return (folder / _FAILURE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+def take_failures(folder: Path) -> list[Failure]:
+    """Why workers failed to load since the last look, in the order in which they did; their notes are taken away."""
+    failures = []
+    for note in sorted(folder.glob(f"{_FAILURE}.*"), key=age, reverse=True):
+        failures.append(Failure(**json.loads(note.read_text(encoding="utf-8"))))
+        note.unlink()
+    return failures
 
 
 def clear(folder: Path) -> None:
-    """Forget earlier attempts and failures: all is well again."""
+    """Forget earlier attempts: all is well again."""
     (folder / _LOADS).unlink(missing_ok=True)
-    (folder / _FAILURE).unlink(missing_ok=True)

@@ -158,13 +158,16 @@ async def _open_and_watch(run: _Run, doors: gate.Gate, listening: socket.socket)
             for _ in range(round(_WATCH / _LOOK)):
                 await asyncio.sleep(_LOOK)
                 await _unload_short(run.folder)
+                for failure in report.take_failures(run.folder.path):
+                    _say_details(failure)
+                    log.error("%s", failure.reason)
         else:
             await asyncio.sleep(_WATCH)
         _reap(run.process.pid)
         if not settings.multi_model and report.ready(run.folder.path):
-            reason = report.failure(run.folder.path)
-            if reason:
-                log.error("a worker could not load the model again, and others go on: %s", reason)
+            for failure in report.take_failures(run.folder.path)[-1:]:
+                _say_details(failure)
+                log.error("a worker could not load the model again, and others go on: %s", failure.reason)
             report.clear(run.folder.path)
         _check(run)
 
@@ -225,14 +228,19 @@ def _check(run: _Run) -> None:
         )
     if run.settings.multi_model:
         return  # each model's failure is the answer to the request that loads it
-    reason = report.failure(run.folder.path)
-    if reason:
-        raise ContainerError(reason)
+    for failure in report.take_failures(run.folder.path)[-1:]:
+        _say_details(failure)
+        raise ContainerError(failure.reason)
     if report.loads(run.folder.path) > ATTEMPTS * run.settings.workers:
         raise ContainerError(
             f"The workers died {ATTEMPTS} times while loading the model, without saying why; "
             "most often memory is short: give the container more, or use fewer workers."
         )
+
+
+def _say_details(failure: report.Failure) -> None:
+    if failure.details:
+        log.error("the model cannot be loaded\n%s", failure.details.rstrip())
 
 
 def _reap(server_pid: int) -> None:

@@ -181,13 +181,14 @@ def test_java_s_version_is_read_beside_it(tmp_path: Path, release: str, expected
 
 
 def test_a_worker_tells_what_happens_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (report.loads(tmp_path), report.ready(tmp_path), report.failure(tmp_path)) == (0, 0, None)
+    assert (report.loads(tmp_path), report.ready(tmp_path), report.take_failures(tmp_path)) == (0, 0, [])
     monkeypatch.setenv(report.VARIABLE, str(tmp_path))
     report.note_loading()
-    report.note_failure("why")
+    report.note_failure("why", "where")
     report.note_ready()
-    assert (report.loads(tmp_path), report.ready(tmp_path), report.failure(tmp_path)) == (1, 1, "why")
+    assert (report.loads(tmp_path), report.ready(tmp_path)) == (1, 1)
+    assert report.take_failures(tmp_path) == [report.Failure("why", "where")]
     (tmp_path / "ready").write_text(f"{os.getpid()}\n999999999\n")
     assert report.ready(tmp_path) == 1, "a worker that has died is not ready"
     report.clear(tmp_path)
-    assert (report.loads(tmp_path), report.ready(tmp_path), report.failure(tmp_path)) == (0, 1, None)
+    assert (report.loads(tmp_path), report.ready(tmp_path), report.take_failures(tmp_path)) == (0, 1, [])
