@@ -123,10 +123,11 @@ def decode(body: bytes, content_type: str, geometry: Geometry, limits: Limits) -
     Raises BadInput (400), PayloadTooLarge (413) or UnsupportedContentType (415).
     """
     if content_type.startswith(_UNREAD):
+        form = content_type.removeprefix(_UNREAD)
+        whose = "curl's own type with -F" if form.startswith("multipart/") else "curl's own type unless told otherwise"
         raise UnsupportedContentType(
-            f"A form ('{content_type.removeprefix(_UNREAD)}', curl's own type unless told otherwise) cannot be read; "
-            "send the file itself with its type, as in -H 'Content-Type: image/jpeg'; accepted are "
-            f"{', '.join(ACCEPTED)}."
+            f"A form ('{form}', {whose}) cannot be read; send the file itself with its type, as in --data-binary "
+            f"@PICTURE.jpg -H 'Content-Type: image/jpeg'; accepted are {', '.join(ACCEPTED)}."
         )
     if content_type not in ACCEPTED:
         raise UnsupportedContentType(

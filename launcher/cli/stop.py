@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("name")
 @click.option("--no-wait", is_flag=True, help="Ask, and return at once.")
+@click.option("--transform", "only_transform", is_flag=True,
+              help="The transform job of that name, where another job has it too.")  # fmt: skip
 @door_options()
-def command(where: DoorWords, name: str, no_wait: bool) -> None:
+def command(where: DoorWords, name: str, *, no_wait: bool, only_transform: bool) -> None:
     """Stop the search or the job NAME; a training job writes a last checkpoint first."""
     from launcher.cli.console import suggest
     from launcher.cli.running import place_words
 
     door = where.open_for(name)
-    _meant(door, name)(door, name, no_wait=no_wait)
+    stop = _stop_transform if only_transform else _meant(door, name)
+    stop(door, name, no_wait=no_wait)
     suggest(f"launch.py status {name}{place_words(where)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from launcher.cli.running import place_words
 from launcher.cli.watching import follow, let_go
 from launcher.errors import INTERRUPTED
 from launcher.kept import save_config
-from launcher.verbs import answers, cost, transforms
+from launcher.verbs import answers, cost, named, training, transforms, tuning
 
 if TYPE_CHECKING:
     from launcher.config import RunConfig
@@ -31,7 +32,7 @@ def run_transform(
     back = place_words(where, door, name)
     if not wait:
         print_json(public(transforms.describe(door, name))) if as_json else click.echo(name)
-        suggest(f"launch.py logs {name} -f{back}", f"launch.py status {name}{back}")
+        suggest(f"launch.py logs {name} -f{_meant(door, name)}{back}", f"launch.py status {name}{back}")
         return
     watch_transform(door, name, where, as_json=as_json, score=score)
 
@@ -42,11 +43,22 @@ def watch_transform(door: Door, name: str, where: DoorWords, *, as_json: bool, s
     try:
         description = follow(transforms.watch(door, name))
     except KeyboardInterrupt:
-        let_go(name, back)
+        let_go(name, back, which=_meant(door, name))
         raise click.exceptions.Exit(INTERRUPTED) from None
     report_transform(door, description, as_json=as_json, score=score)
     transforms.conclude(description)
     suggest(f"launch.py delete {name}{back}")
+
+
+def _meant(door: Door, name: str) -> str:
+    """The option that tells the transform job from another job of its name; nothing where there is none.
+
+    AWS is not asked: its answer would keep who has pressed Ctrl-C waiting.
+    """
+    if door.kind == "aws":
+        return ""
+    others = (training.describe, tuning.describe)
+    return " --transform" if any(named.exists(partial(look, door, name)) for look in others) else ""
 
 
 def report_standing(door: Door, nothing: NothingLeft, *, as_json: bool, score: bool) -> None:

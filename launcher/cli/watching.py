@@ -186,12 +186,14 @@ def show(event: Event, view: View) -> None:
             view.line(event.line)
 
 
-def let_go(name: str, where: str, *, kind: str = "job", local: bool = False) -> None:
-    """What to say when a person stops watching: the work goes on."""
+def let_go(name: str, where: str, *, kind: str = "job", which: str = "", local: bool = False) -> None:
+    """What to say when a person stops watching: the work goes on. ``which`` is the option that tells the job from
+    others of its name.
+    """
     hints = [
-        (f"logs {name} -f{where}", "comes back to it"),
+        (f"logs {name} -f{which}{where}", "comes back to it"),
         (f"status {name}{where}", "says where it is"),
-        (f"{'delete' if kind == 'endpoint' else 'stop'} {name}{where}", "ends it"),
+        (f"{'delete' if kind == 'endpoint' else 'stop'} {name}{which}{where}", "ends it"),
     ]
     if kind == "search" and local:
         hints.append((f"tune --resume {name}{where}", "goes on with it then"))

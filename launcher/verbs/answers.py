@@ -57,7 +57,7 @@ class Transformed:
         found = [
             *([("job", f"{self.name} {self.status}")] if self.name else []),
             ("pictures", f"{self.answered} of {self.pictures}"),
-            *([("took", f"{self.seconds:.1f} s, {self.rate:.1f} a second")] if self.name else []),
+            *([("took", f"{self.seconds:.1f} s with the server's start, {self.rate:.1f} pictures a second")] if self.name else []),
         ]
         if self.tally and self.tally.accuracy is not None:
             found.append(("right", f"{self.tally.right} of {self.tally.known} ({self.tally.accuracy:.1%})"))

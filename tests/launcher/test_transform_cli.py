@@ -146,7 +146,7 @@ def test_a_transform_job_is_reached_beside_an_ended_training_job_of_its_name(
     ended(create("birds"))
     (folder / "bee" / "1.jpg").write_bytes(b"wait")
     asked = launch("transform", "--local", "process", model, folder, "--name", "birds", "--no-wait")
-    assert asked.stdout == "birds\n"
+    assert asked.stdout == "birds\n" and "launch.py logs birds -f --transform" in asked.stderr
     wait(lambda: "Unpacking the model" in launch("logs", "birds", "--transform").stdout)
     assert "epoch=2" in launch("logs", "birds").stdout
     refused = launch("delete", "birds", "--yes")
@@ -154,6 +154,7 @@ def test_a_transform_job_is_reached_beside_an_ended_training_job_of_its_name(
     stopped = launch("stop", "birds")
     assert stopped.stdout == "birds Stopped\n" and "the transform job is stopped" in stopped.stderr
     assert "Training job birds had ended already." in launch("stop", "birds").stderr
+    assert "Transform job birds had ended already." in launch("stop", "birds", "--transform").stderr
     asked = launch("delete", "birds")
     assert "Delete the transform job birds (Stopped) with its model birds, its log and working files?" in asked.stderr
     assert launch("delete", "birds", "--yes").stdout == "deleted transform job birds, model birds\n"

@@ -186,6 +186,9 @@ class TuningCalls:
         with store.locked(folder / "resume.lock"):
             record = self._search(operation, name)[1]
             status = record["HyperParameterTuningJobStatus"]
+            if status == "Completed":
+                refuse(operation, f"Tuning job {name} is Completed; another one begins with what it has found by "
+                       f"`launch.py tune --warm-start {name}`.")  # fmt: skip
             if status not in ("Failed", "Stopped"):
                 refuse(operation, f"Tuning job {name} is {status}; only a failed or stopped one can go on.")
             interpreter.check_room(_config(store.read_json(folder / store.REQUEST) or {}), self.settings)
