@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from container.common import channels
+from container.common import classes as class_folders
 from container.common.channels import SPLITS, TEST, TRAIN, VALIDATION
 from container.common.errors import DataError
 from container.common.hyperparameters import Hyperparameters
@@ -55,34 +56,15 @@ def find(root: Path, hyperparameters: Hyperparameters) -> Dataset:
             f"The 'train' channel is missing: {root} holds {', '.join(there) or 'nothing'}; "
             "give a channel named train with a folder of images for each class."
         )
-    classes = _class_names(folders[TRAIN])
+    classes = class_folders.names(folders[TRAIN])
     splits = {name: _scan(name, folders[name], classes) for name in SPLITS if name in folders}
     warnings = [*channels.overlooked(root), *_check_classes(splits, classes)]
     _make_missing(splits, classes, hyperparameters)
     return Dataset(classes, splits, tuple(warnings))
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _class_names(root: Path) -> tuple[str, ...]:
-    names = tuple(p.name for p in _folders(root))
-    if len(names) >= 2:
-        return names
-    if not names:
-        loose = sum(channels.is_image(p) for p in root.iterdir())
-        what = f"{loose} images but no class folders" if loose else "no class folders"
-        raise DataError(
-            f"The train channel {root} holds {what}; put the images of each class into a folder of its own."
-        )
-    raise DataError(
-        f"The train channel {root} holds one class only ('{names[0]}'); a classifier needs at least two folders."
-    )
-
-
 def _scan(name: str, root: Path, classes: tuple[str, ...]) -> Split:
-    unknown = [p.name for p in _folders(root) if p.name not in classes]
+    unknown = [p.name for p in class_folders.folders(root) if p.name not in classes]
     if unknown:
         raise DataError(
             f"The {name} channel holds the class '{unknown[0]}', which the train channel does not have."

@@ -6,12 +6,10 @@ errors("test", result, values)          # {"test:mae": 0.31, "test:rmse": 0.62}
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from container.common.errors import HyperparameterError
+from container.common.classes import numbers
 from container.train.evaluate import Evaluation
 
 Values = NDArray[np.float64]
@@ -19,19 +17,7 @@ Values = NDArray[np.float64]
 
 def values_of(classes: tuple[str, ...]) -> Values:
     """The classes' names as numbers, in index order. Raises HyperparameterError for a name that is none."""
-    values = []
-    for name in classes:
-        try:
-            value = float(name)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise HyperparameterError(
-                f"ordered-classes=true and the class '{name}' is no number; name the class folders 1, 2, 3 … or leave "
-                "ordered-classes out."
-            )
-        values.append(value)
-    return np.array(values)
+    return np.array(numbers(classes))
 
 
 def errors(split: str, result: Evaluation, values: Values | None) -> dict[str, float]:

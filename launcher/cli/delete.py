@@ -22,7 +22,8 @@ _CONFIGS: dict[str, Literal["training-jobs", "tuning-jobs", "transform-jobs", "e
 _STAYS = {
     "aws": "What they wrote to S3 stays (models, checkpoints, captured requests), their logs in CloudWatch, and the "
            "images in ECR.",
-    "local": "Models and other outputs of theirs stay where they were written.",
+    "local": "Models and other outputs of theirs stay where they were written, in {state}/output unless told another "
+             "place.",
 }  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def _delete_all(where: DoorWords, *, aws: bool, yes: bool) -> None:
             faults += 1
             say(f"Not deleted: {each.fault}")
     if plan.going:
-        say(_STAYS["aws" if aws else "local"])
+        say(_STAYS["aws" if aws else "local"].format(state=where.state))
     if faults:
         raise AwsError(f"{faults} of {len(plan.going)} could not be deleted; the lines above say why.")
 

@@ -66,7 +66,7 @@ def command(
         say(f"Nothing in {door.region} was started from here; --account shows all there is.")
         return
     if not rows:
-        say("Nothing here yet. Next: launch.py demo, or launch.py train --local --data FOLDER")
+        say(f"Nothing in {where.state.absolute()} yet. Next: launch.py demo, or launch.py train --local --data FOLDER")
         return
     print_table(
         ("kind", "name", "status", "created", "for", "trials"),

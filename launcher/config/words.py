@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from container.common import channels as channel_names
-from container.common import hyperparameters
-from container.common.errors import HyperparameterError, ended
+from container.common import classes, hyperparameters
+from container.common.errors import DataError, HyperparameterError, ended
 from launcher.config.account import execution_role, pushed_image
 from launcher.config.debugger import check_debugger
 from launcher.config.hosting import Hosting
@@ -22,7 +22,7 @@ from launcher.config.hosting_words import as_before, hosting_fields, variants
 from launcher.config.managed import Managed
 from launcher.config.presets import Preset, problem
 from launcher.config.run import Door, Endpoint, RunConfig, Training
-from launcher.errors import ConfigError
+from launcher.errors import ConfigError, UnusableData
 from launcher.local.uris import to_path, to_uri
 
 Part = TypeVar("Part", bound=BaseModel)
@@ -96,12 +96,14 @@ class DeployWords:
 
 
 def training_config(words: TrainWords, preset: Preset, place: Place, *, now: datetime | None = None) -> RunConfig:
-    """The RunConfig of one training job. Raises ConfigError."""
+    """The RunConfig of one training job. Raises ConfigError; UnusableData for a folder without classes."""
     part = preset.training
     name = fresh_name(preset.name or "train", now) if words.name is None else words.name
     values = {**_hyphenated(preset.hyperparameters), **_hyphenated(words.hyperparameters)}
     parsed = _hyperparameters(values)
     found = _channels(words, place)
+    if place.local:
+        _check_classes(found, parsed)
     if parsed.weights == "channel" and channel_names.WEIGHTS not in found:
         raise ConfigError(
             "weights=channel reads the 'weights' channel, which is not given; add --channel weights=FILE, "
@@ -247,6 +249,20 @@ def _channels(words: TrainWords, place: Place) -> dict[str, str]:
             "class folders in them), or --channel train=FOLDER."
         )
     return found
+
+
+def _check_classes(found: Mapping[str, str], parsed: hyperparameters.Hyperparameters) -> None:
+    """Before any job is started, which would find it when all else has been prepared."""
+    folder = next(to_path(uri) for name, uri in found.items() if channel_names.split_of(name) == channel_names.TRAIN)
+    inside = channel_names.resolve(folder)
+    try:
+        names = classes.names(inside.get(channel_names.TRAIN, folder))
+        if parsed.ordered_classes:
+            classes.numbers(names)
+    except DataError as exc:
+        raise UnusableData(str(exc)) from exc
+    except HyperparameterError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def _check_weights(where: str, files: int) -> None:

@@ -71,7 +71,7 @@ class _Job:
         finally:
             run.close()
         self._read(metrics, final=True)
-        self._finish(ending, ends)
+        self._finish(engine, workload, ending, ends)
 
     def _not_stopped(self) -> None:
         if self.stop():
@@ -157,7 +157,7 @@ class _Job:
             if metrics.feed(reader.lines(final=final), self.clock()):
                 self.record.metrics(metrics.last)
 
-    def _finish(self, ending: int | str, ends: list[HostEnd]) -> None:
+    def _finish(self, engine: Engine, workload: Workload, ending: int | str, ends: list[HostEnd]) -> None:
         self.record.move("Uploading", "Packing the model and the outputs")
         where = to_path(self.request["OutputDataConfig"]["S3OutputPath"]) / self.folder.name / "output"
         folders = list(self.folders.values())
@@ -169,7 +169,9 @@ class _Job:
         # Last, for it goes to another place, which may be full: no model should be lost with it.
         debugger.deliver_profile(self.request, self.folder.name, folders)
         if failed:
-            self.record.end("Failed", reason=self._reason(int(ending), ends))
+            bases = {engine.base(folder) for folder in folders}
+            reason = self._reason(int(ending), ends)
+            self.record.end("Failed", reason=layout.as_given(reason, workload.mounts, bases))
         elif ending == "stopped":
             self.record.end("Stopped", message="Stopped on request")
         elif ending == "overtime":

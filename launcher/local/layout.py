@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,19 @@ def lay_out(
     _write(config / "checkpointconfig.json", _seen(request.get("CheckpointConfig", {}), base))
     for name, content in debugger.config_files(request):
         _write(config / name, _seen(content, base))
+
+
+def as_given(text: str, mounts: Iterable[Mount], bases: Iterable[str]) -> str:
+    """``text``, in which the paths that a job has for ``mounts`` are those that they were given by.
+
+    ``bases`` is what the job calls its hosts' folders, whose inner paths nobody else knows.
+    """
+    for base in bases:
+        for mount in sorted(mounts, key=lambda mount: -len(mount.target)):
+            inside = re.escape(base + mount.target.removeprefix(_ROOT))
+            given = str(mount.source).replace("\\", r"\\")
+            text = re.sub(rf"{inside}(?![\w-]|\.\w)", given, text)
+    return text
 
 
 def _seen(config: dict[str, Any], base: str) -> dict[str, Any]:

@@ -54,10 +54,11 @@ class Transformed:
 
     def rows(self) -> list[tuple[str, str]]:
         """As a small table."""
+        took = f"{self.seconds:.1f} s with the server's start, {self.rate:.1f} pictures a second"
         found = [
             *([("job", f"{self.name} {self.status}")] if self.name else []),
             ("pictures", f"{self.answered} of {self.pictures}"),
-            *([("took", f"{self.seconds:.1f} s with the server's start, {self.rate:.1f} pictures a second")] if self.name else []),
+            *([("took", took)] if self.name else []),
         ]
         if self.tally and self.tally.accuracy is not None:
             found.append(("right", f"{self.tally.right} of {self.tally.known} ({self.tally.accuracy:.1%})"))

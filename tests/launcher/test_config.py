@@ -13,7 +13,7 @@ from container.common.hyperparameters import parse
 from launcher.config import RunConfig, endpoint_config, load_preset, preset_names, training_config
 from launcher.config.presets import Preset
 from launcher.config.words import DeployWords, Place, TrainWords, endpoint_name, fresh_name
-from launcher.errors import ConfigError, NotFound
+from launcher.errors import ConfigError, NotFound, UnusableData
 from launcher.local.uris import to_path, to_uri
 from tests.train.recipes import DEMO
 
@@ -84,7 +84,8 @@ def test_a_flag_wins_however_it_and_the_preset_spell_it(
 @pytest.mark.parametrize("folder", ["with space", "über", "100%#?", os.fsdecode(b"latin-\xe9")])
 def test_any_folders_name_survives_the_uri(folder: str, tmp_path: Path, local: Place) -> None:
     place = tmp_path / folder
-    (place / "ant").mkdir(parents=True)
+    for label in ("ant", "bee"):
+        (place / label).mkdir(parents=True)
     assert to_path(to_uri(place)) == place
     for written in (str(place), to_uri(place)):
         training = training_config(TrainWords(data=written), Preset(), local).training
@@ -93,7 +94,8 @@ def test_any_folders_name_survives_the_uri(folder: str, tmp_path: Path, local: P
 
 def test_a_folder_of_splits_becomes_a_channel_each(tmp_path: Path, local: Place) -> None:
     for split in ("train", "valid", "test"):
-        (tmp_path / "set" / split / "ant").mkdir(parents=True)
+        for label in ("ant", "bee"):
+            (tmp_path / "set" / split / label).mkdir(parents=True)
     training = training_config(TrainWords(data=str(tmp_path / "set")), Preset(), local).training
     assert training is not None
     assert training.channels == {
@@ -132,6 +134,17 @@ def test_a_job_keeps_its_checkpoints_beside_its_output_unless_told(local: Place,
 def test_a_fault_is_found_before_anything_starts(words: TrainWords, sentence: str, local: Place) -> None:
     with pytest.raises(ConfigError, match=sentence):
         training_config(words, Preset(), local)
+
+
+def test_a_folder_without_classes_is_found_before_anything_starts(tmp_path: Path, local: Place, images: Path) -> None:
+    (tmp_path / "set/train/train/ant").mkdir(parents=True)
+    for folder, sentence in ((tmp_path / "set", "one class only"), (images / "bee", "no class folders")):
+        for words in (TrainWords(data=str(folder)), TrainWords(channels={"training": str(folder)})):
+            with pytest.raises(UnusableData, match=sentence):
+                training_config(words, Preset(), local)
+    ordered = TrainWords(data=str(images), hyperparameters={"ordered-classes": "true"})
+    with pytest.raises(ConfigError, match="the class 'ant' is no number"):
+        training_config(ordered, Preset(), local)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_a_failed_job_gives_the_reason_it_wrote(create: Create, ended: AtEnd) ->
     assert description["ModelArtifacts"]["S3ModelArtifacts"] == ""
 
 
+def test_a_failed_job_calls_the_files_by_the_names_they_were_given_by(
+    create: Create, ended: AtEnd, images: Path, state: Path
+) -> None:
+    reason = ended(create("job", "blame"))["FailureReason"]
+    other = state / "training-jobs/job/ml/algo-1/input/data/trainer"
+    assert reason == f"AlgorithmError: {images.resolve() / 'a/1.jpg'} is no picture, {other} is none, exit code: 1"
+
+
 def test_a_crashed_job_gives_the_last_line_of_its_log(create: Create, ended: AtEnd) -> None:
     reason = ended(create("job", "abort"))["FailureReason"]
     assert reason == "AlgorithmError: the training printed last: Segmentation fault, sort of, exit code: 3"

@@ -120,7 +120,8 @@ def test_a_job_that_completes_tells_how_many_how_long_where_and_what_it_cost(
     assert run(account, tmp_path) == (0, "")
     said = capsys.readouterr()
     assert said.out.splitlines() == [
-        "job       batch Completed", "pictures  2 of 2", "took      360.0 s with the server's start, 0.0 pictures a second", "answers   s3://b/answers",
+        "job       batch Completed", "pictures  2 of 2",
+        "took      360.0 s with the server's start, 0.0 pictures a second", "answers   s3://b/answers",
     ]  # fmt: skip
     assert "Ran for 6 min 0 s on 1 × ml.m5.large, about $0.01" in said.err
     assert said.err.index("InProgress") < said.err.index("listening") < said.err.index("Completed")

@@ -68,6 +68,10 @@ if mode == "fail":
     (base / "output").mkdir(exist_ok=True)
     (base / "output/failure").write_text("The learning rate is too high; lower --lr.")
     sys.exit(1)
+if mode == "blame":
+    data = base / "input/data"
+    (base / "output/failure").write_text(f"{data / 'train/a/1.jpg'} is no picture, {data / 'trainer'} is none.")
+    sys.exit(1)
 if mode == "crash":
     print("Segmentation fault, sort of", flush=True)
     print("and no end of line", end="", flush=True)
