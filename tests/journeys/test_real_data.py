@@ -1,4 +1,7 @@
-"""Real photographs with real weights, through both engines: what the README promises, measured."""
+"""Real photographs with real weights: what the README promises, measured.
+
+One journey is made with both engines, and each of the long ones with one.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,13 @@ def test_ants_and_bees_on_a_frozen_backbone(launch: Launch, ants_and_bees: Path,
     launch("delete", "bees", "--yes")
 
 
+@pytest.mark.parametrize("launch", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True)
 def test_ants_and_bees_fine_tuned(launch: Launch, ants_and_bees: Path, weights: Path) -> None:
     description = launch.train("bees-tuned", ants_and_bees, recipes.HYMENOPTERA_FINE_TUNED, weights=weights)
     assert metrics(description)["validation:accuracy"] >= 0.94
 
 
+@pytest.mark.parametrize("launch", ["process"], indirect=True)
 def test_real_fingers_and_the_served_int8_model(launch: Launch, fingers: Path, weights: Path, tmp_path: Path) -> None:
     description = launch.train("fingers", fingers, recipes.FINGERS, weights=weights)
     assert metrics(description)["test:accuracy"] >= 0.98

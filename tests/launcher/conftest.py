@@ -99,8 +99,17 @@ def with_settings(door: Door, state: Path, **changes: Any) -> LocalSageMaker:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    for label in ("ant", "bee"):
+    return _classes(tmp_path / "pictures", "ant", "bee")
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Path:
+    """Classes that are numbers, which every preset takes."""
+    return _classes(tmp_path / "counts", "1", "2")
+
+
+def _classes(folder: Path, *labels: str) -> Path:
+    for label in labels:
         (folder / label).mkdir(parents=True)
     return folder
 

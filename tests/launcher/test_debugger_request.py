@@ -180,9 +180,8 @@ def test_what_debugger_cannot_do_is_refused_before_anything_starts(words: dict[s
         training_config(TrainWords(**{**WORDS, **words}, aws_debugger=True), Preset(), Place(door="aws"))
 
 
-def test_the_words_reach_the_request_behind_both_doors(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    local = TrainWords(data=str(tmp_path / "photos"), aws_debugger=True, tensorboard_output="")
+def test_the_words_reach_the_request_behind_both_doors(tmp_path: Path, images: Path) -> None:
+    local = TrainWords(data=str(images), aws_debugger=True, tensorboard_output="")
     here = training_config(local, Preset(), Place(door="local", state=tmp_path)).training
     there = training_config(
         TrainWords(**WORDS, aws_debugger=True, tensorboard_output="s3://b/boards"), Preset(), Place(door="aws")

@@ -63,6 +63,11 @@ PUBLISHED: dict[str, tuple[dict[str, Any], set[str], tuple[int, int]]] = {
 IN_AWS = {"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/byoc:1", "role": "arn:aws:iam::123456789012:role/s"}
 
 
+@pytest.fixture
+def images(counts: Path) -> Path:
+    return counts
+
+
 def words(place: Place, images: Path) -> TrainWords:
     if place.local:
         return TrainWords(data=str(images))

@@ -231,8 +231,8 @@ def test_a_mistyped_key_of_a_presets_search_names_the_nearest(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if load_preset(name).tuning.ranges])
-def test_every_presets_search_can_be_started(name: str, images: Path, local: Place) -> None:
-    words = TuneWords(training=TrainWords(data=str(images)))
+def test_every_presets_search_can_be_started(name: str, counts: Path, local: Place) -> None:
+    words = TuneWords(training=TrainWords(data=str(counts)))
     assert tuning_config(words, load_preset(name), local).tuning is not None
 
 
