@@ -66,6 +66,10 @@ _KEPT = ("max_search_runtime", "target", "patience_jobs", "until_converged", "ra
          "max_resource")  # fmt: skip
 
 
+# What a preset says of its objective alone, and not of one that a flag puts in its place.
+_OF_OBJECTIVE = ("goal", "target")
+
+
 def _hyphenated(preset: Preset) -> Iterator[tuple[str, str]]:
     """The preset's hyperparameters under the schema's own names."""
     yield from ((name.replace("_", "-"), value) for name, value in preset.hyperparameters.items())
@@ -73,6 +77,8 @@ def _hyphenated(preset: Preset) -> Iterator[tuple[str, str]]:
 
 def _chosen(words: TuneWords, preset: Preset, key: str) -> Any:
     given = getattr(words, key)
+    if given is None and key in _OF_OBJECTIVE and words.objective not in (None, preset.tuning.objective):
+        return None
     return given if given is not None else getattr(preset.tuning, key)
 
 

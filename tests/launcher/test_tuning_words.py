@@ -170,6 +170,14 @@ def test_a_metric_is_optimized_the_way_it_goes_unless_told(images: Path, local: 
     assert search(images, local, objective="validation:f1", goal="minimize").goal == "Minimize"
 
 
+def test_what_a_preset_says_of_its_objective_is_not_said_of_a_flags(images: Path, local: Place) -> None:
+    preset = Preset(tuning=TuningPart(objective="validation:loss", goal="Minimize", target=0.1))
+    own = search(images, local, preset, objective="validation:loss")
+    assert (own.goal, own.target) == ("Minimize", 0.1)
+    given = search(images, local, preset, objective="validation:accuracy")
+    assert (given.goal, given.target) == ("Maximize", None)
+
+
 def test_flags_win_over_the_presets_search(images: Path, local: Place) -> None:
     part = TuningPart(
         strategy="random", goal="maximize", objective="validation:f1", jobs=18, parallel=6, random_seed=3,
