@@ -5,6 +5,7 @@ loss of one step with that of another at least ``num_steps`` before; batches dif
 healthy trainings, so we compare means over windows of ``num_steps`` steps (and three losses at least), and
 count as standing still what has gained less than ``diff_percent`` for PATIENCE windows while the loss is
 still within 10 % of where it began, or costs what guessing does: one that has fallen farther may stay down.
+Where it began is not known of a job that was resumed, whose first tensors are from amid its training.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class LossNotDecreasing(TensorRule[Parameters]):
         super().__init__(base_trial, **parameters)
         self._window: list[float] = []
         self._began = 0
+        self._from_start = False
         self._means: list[float] = []
         self._best = math.inf
         self._vain = self._high = 0
@@ -86,6 +88,7 @@ class LossNotDecreasing(TensorRule[Parameters]):
             return
         if not self._window:
             self._began = step.mode_step
+            self._from_start |= step.mode_step < p.num_steps
         self._window.append(loss)
         if len(self._window) < SMALLEST_WINDOW or step.mode_step - self._began < p.num_steps - 1:
             return
@@ -113,7 +116,7 @@ class LossNotDecreasing(TensorRule[Parameters]):
         improved = self._best == math.inf or falls(self._best, mean, p.diff_percent)
         self._vain = 0 if improved else self._vain + 1
         self._best = min(self._best, mean)
-        self._high = self._high + 1 if rises(first, mean, p.increase_threshold_percent) else 0
+        self._high = self._high + 1 if self._from_start and rises(first, mean, p.increase_threshold_percent) else 0
         if self._high >= 2:
             yield finding(
                 step,
@@ -123,7 +126,7 @@ class LossNotDecreasing(TensorRule[Parameters]):
                 first=first,
                 increase_threshold_percent=p.increase_threshold_percent,
             )
-        elif self._vain >= PATIENCE and (classes or self._best > LEARNT * first):
+        elif self._vain >= PATIENCE and (classes or (self._from_start and self._best > LEARNT * first)):
             yield finding(
                 step,
                 names[0],

@@ -70,7 +70,7 @@ def converges(losses: list[float], *, patience: int, classes: int | None = None)
 
 
 class PoorWeightInitialization(TensorRule[Parameters]):
-    """The first ``steps`` saved steps of training."""
+    """The first ``steps`` saved steps of training; those of a job that was resumed are not its first."""
 
     Parameters = Parameters
 
@@ -80,6 +80,7 @@ class PoorWeightInitialization(TensorRule[Parameters]):
         self._ratio, self._range = 1.0, math.inf
         self._classes: int | None = None
         self._last: Step | None = None
+        self._from_start = True
 
     def examine(self, step: Step) -> Iterator[Finding]:
         if not step.trains or len(self._losses) >= self.parameters.steps:
@@ -89,6 +90,9 @@ class PoorWeightInitialization(TensorRule[Parameters]):
             return
         if self._last is None:
             yield from self._alike(step)
+            self._from_start = step.mode_step < self.parameters.steps
+        if not self._from_start:
+            return
         self._last = step
         self._losses.append(loss)
         outputs = [step.value(name) for name in logits.head_outputs(step)]

@@ -15,7 +15,13 @@ from typing import Any
 
 import numpy as np
 from smdebug import modes
-from smdebug.exceptions import StepUnavailable, TensorUnavailable, TensorUnavailableForStep
+from smdebug.exceptions import (
+    NoMoreData,
+    StepNotYetAvailable,
+    StepUnavailable,
+    TensorUnavailable,
+    TensorUnavailableForStep,
+)
 
 from container.common.errors import HyperparameterError
 from container.train.rules.findings import Finding
@@ -79,5 +85,6 @@ class SimilarAcrossRuns(TensorRule[Parameters]):
     def _others(self, name: str, step: Step) -> Array | None:
         try:
             return np.asarray(self._other.tensor(name).value(step.mode_step, mode=modes[step.mode]))
-        except (TensorUnavailable, TensorUnavailableForStep, StepUnavailable):
+        except (TensorUnavailable, TensorUnavailableForStep, StepUnavailable, StepNotYetAvailable, NoMoreData):
+            # Which of them depends on whether the other run has left word of its end, as no job of SageMaker's does.
             return None

@@ -163,9 +163,11 @@ def test_class_imbalance_names_the_neglected_class(recording: Recording) -> None
     assert [one.values["class_index"] for one in recording.evaluate("ClassImbalance").findings] == [1]
 
 
-def learning(recording: Recording, losses: list[float], *, classes: int = 10) -> None:
-    for value in losses:
-        recording.step(CrossEntropyLoss_input_0=RNG.normal(size=(8, classes)), **loss(value))
+def learning(recording: Recording, losses: list[float], *, classes: int = 10, begun: int = 0) -> None:
+    """Steps of training, from the one after ``begun``."""
+    for index, value in enumerate(losses):
+        skip = 0 if index else begun
+        recording.step(CrossEntropyLoss_input_0=RNG.normal(size=(8, classes)), skip=skip, **loss(value))
 
 
 def test_a_loss_that_stays_where_it_began_is_told(recording: Recording) -> None:
@@ -181,6 +183,20 @@ def test_a_loss_that_rises_is_told(recording: Recording) -> None:
 def test_a_loss_that_has_fallen_may_stay_down(recording: Recording) -> None:
     learning(recording, [0.2 + 2 * math.exp(-index / 10) + 0.05 * RNG.normal() for index in range(150)])
     assert recording.evaluate("LossNotDecreasing").findings == []
+
+
+@pytest.mark.parametrize(("begun", "met"), [(0, True), (250, False)])
+@pytest.mark.parametrize("losses", [[0.1] * 10 + [0.2] * 20, [0.2] * 90])
+def test_a_resumed_jobs_first_losses_are_not_where_it_began(
+    recording: Recording, losses: list[float], begun: int, met: bool
+) -> None:
+    learning(recording, losses, begun=begun)
+    assert bool(recording.evaluate("LossNotDecreasing").findings) is met
+
+
+def test_a_resumed_job_that_guesses_is_told(recording: Recording) -> None:
+    learning(recording, [math.log(10) + 0.004 * (-1) ** index for index in range(90)], begun=250)
+    assert "has not fallen" in texts(recording.evaluate("LossNotDecreasing"))
 
 
 def rounds(recording: Recording, losses: list[tuple[float, float]]) -> None:
@@ -239,6 +255,17 @@ def test_similar_runs_are_told_after_their_first_step(recording: Recording, tmp_
     assert recording.evaluate("SimilarAcrossRuns", other_trials=str(recording.folder)).findings[0].step == 1
 
 
+def test_a_run_that_is_shorter_and_has_not_said_its_end_is_compared_as_far_as_it_goes(
+    recording: Recording, tmp_path: Path
+) -> None:
+    other = Recording(tmp_path / "other")
+    for _ in range(6):
+        recording.step(**loss(RNG.normal()))
+    for _ in range(3):
+        other.step(**loss(RNG.normal()))
+    assert recording.evaluate("SimilarAcrossRuns", other_trials=str(other.folder)).findings == []
+
+
 @pytest.mark.parametrize("other", ["", "/nowhere"])
 def test_similar_across_runs_needs_another_run(recording: Recording, other: str) -> None:
     with pytest.raises(HyperparameterError, match="SimilarAcrossRuns"):
@@ -289,13 +316,19 @@ def test_weights_that_are_all_alike_are_poorly_initialized(recording: Recording)
     assert [one.tensor for one in recording.evaluate("PoorWeightInitialization").findings] == ["a_weight"]
 
 
-@pytest.mark.parametrize(("losses", "met"), [([2.3] * 10, True), ([2.3 - 0.1 * i for i in range(10)], False)])
+@pytest.mark.parametrize(
+    ("losses", "begun", "met"),
+    [([2.3] * 10, 0, True), ([2.3 - 0.1 * i for i in range(10)], 0, False), ([2.3] * 10, 250, False)],
+)
 def test_poor_initialization_is_a_bad_scale_and_a_loss_that_does_not_converge(
-    recording: Recording, losses: list[float], met: bool
+    recording: Recording, losses: list[float], begun: int, met: bool
 ) -> None:
-    for value in losses:
+    for index, value in enumerate(losses):
         recording.step(
-            relu1_input_0=RNG.normal(size=(8, 8)), relu2_input_0=0.01 * RNG.normal(size=(8, 8)), **loss(value)
+            relu1_input_0=RNG.normal(size=(8, 8)),
+            relu2_input_0=0.01 * RNG.normal(size=(8, 8)),
+            skip=0 if index else begun,
+            **loss(value),
         )
     assert bool(recording.evaluate("PoorWeightInitialization").findings) is met
 
