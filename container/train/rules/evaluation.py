@@ -17,6 +17,7 @@ from smdebug.trials.local_trial import LocalTrial
 from container.common.errors import first_line
 from container.common.rules import Configuration
 from container.train.rules.findings import Finding
+from container.train.rules.needs import ALIVE
 from container.train.rules.rule import TensorRule
 from container.train.rules.steps import Step
 
@@ -71,6 +72,13 @@ class Evaluation:
             self._over = self._connection.recv() == ENDED
         return self._over or has_training_ended(str(self._folder))
 
+    def _sign(self) -> int:
+        """When our own hook has last told that training makes steps; 0 for tensors of another's."""
+        try:
+            return (self._folder / ALIVE).stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def _await_first_step(self) -> bool:
         while True:
             ended = self._ended()
@@ -92,10 +100,12 @@ class Evaluation:
 
     def _follow(self, trial: LocalTrial) -> None:
         seen: set[int] = set()
-        last = time.monotonic()
+        last, sign = time.monotonic(), 0
         while True:
             began = time.process_time()
             ended = self._ended()
+            if sign != (sign := self._sign()):
+                last = time.monotonic()
             trial.refresh_data()
             # Once for all rules and all they ask. At the end a step counts that not all processes have written.
             trial.dynamic_refresh, trial.loaded_all_steps = False, ended

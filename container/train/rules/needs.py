@@ -29,6 +29,10 @@ ROWS, SIDE, LAYERS = 16, 8, 8
 # Elements of a weight, and rows of the head's outputs.
 SAMPLED, OUTPUT_ROWS = 1024, 64
 
+# In the tensors' folder: written so often while training makes steps, whether they are saved or not, so that nobody
+# takes a long way to the next saved one, or through an evaluation, for a standstill.
+ALIVE, SECONDS_BETWEEN_SIGNS = "alive", 60.0
+
 # An interval that only step 0 is a multiple of.
 ONCE = 2**31 - 1
 

@@ -24,7 +24,18 @@ from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
 from container.train.rules.disk import Disk
-from container.train.rules.needs import LAYERS, ONCE, OUTPUT_ROWS, ROWS, SAMPLED, SIDE, intervals, needs
+from container.train.rules.needs import (
+    ALIVE,
+    LAYERS,
+    ONCE,
+    OUTPUT_ROWS,
+    ROWS,
+    SAMPLED,
+    SECONDS_BETWEEN_SIGNS,
+    SIDE,
+    intervals,
+    needs,
+)
 from container.train.rules.step_files import StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
@@ -80,7 +91,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._planned = False
         self._frugal = False
         self._heavy = 1
-        self._began = perf_counter()
+        self._began = self._signed = perf_counter()
         self._parameters: list[tuple[str, nn.Parameter]] = []
         self._facts: Mapping[str, np.ndarray] = {}
         self._loss: nn.Module | None = None
@@ -149,6 +160,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._done.clear()
         if self._disk is not None:
             self._disk.pass_on()
+            self._give_sign(self._disk)
         if self.prepared_collections and (not self._due() or self._too_dear()):
             self._idle = True
             if self.writer is not None:
@@ -243,6 +255,12 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             self._write_raw_tensor_simple("predictions", predictions)
         self._close_writers()
         self.last_saved_step = self.step
+
+    def _give_sign(self, disk: Disk) -> None:
+        now = perf_counter()
+        if self._planned and now - self._signed >= SECONDS_BETWEEN_SIGNS and not disk.behind:
+            self._signed = now
+            disk.tell({Path(self.out_dir) / ALIVE: b""})
 
     def _due(self) -> bool:
         if self.mode not in self._schedule:

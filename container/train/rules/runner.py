@@ -11,6 +11,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -77,7 +78,9 @@ class Runner:
         told = False
         while True:
             if not told and self._over():
-                connection.send(ENDED)
+                # Gone already, it has seen the end by itself or its reason comes next.
+                with suppress(OSError):
+                    connection.send(ENDED)
                 told = True
             try:
                 if connection.poll(0.2):

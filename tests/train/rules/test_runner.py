@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from container.common.rules import DEFAULT, Configuration, parse
 from container.train.rules import board as boards
 from container.train.rules.board import Board, Verdict
 from container.train.rules.findings import ERROR, ISSUES, NO_ISSUES, Finding
+from container.train.rules.needs import ALIVE
 from container.train.rules.rule import TensorRule
 from container.train.rules.runner import Runner
 from container.train.rules.steps import Step
@@ -204,6 +206,21 @@ def test_a_stalled_training_is_stopped_when_asked(recording: Recording, how: str
     text, _ = training.communicate(timeout=60)
     assert training.returncode == -signal.SIGTERM
     assert "StalledTrainingRule IssuesFound" in text
+
+
+def test_a_training_that_makes_steps_has_not_stalled_though_none_is_saved(recording: Recording) -> None:
+    recording.step(**loss(1.0))
+    rules = json.dumps({"StalledTrainingRule": {"threshold": 3}})
+    process = command(recording.folder, "--live", str(os.getpid()), "--rules", rules)
+    alive, until = recording.folder / ALIVE, time.monotonic() + 8
+    while time.monotonic() < until:
+        alive.unlink(missing_ok=True)
+        alive.touch()
+        time.sleep(0.1)
+    assert process.stdout is not None
+    assert not select.select([process.stdout], [], [], 0)[0]
+    assert "StalledTrainingRule IssuesFound" in process.stdout.readline()
+    process.communicate(timeout=60)
 
 
 def test_live_rules_end_when_their_input_is_closed(recording: Recording) -> None:
