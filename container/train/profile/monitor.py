@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     """The exit status: 0 when the parent has ended, 1 with a sentence on stderr when nothing can be written."""
     root, node, interval, parent = Path(arguments[0]), arguments[1], int(arguments[2]) / 1000, int(arguments[3])
     end_with_parent()
-    files, gpus = SystemFiles(root, node), Gpus()
+    files, gpus = SystemFiles(root, node), Gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES"))
     before, then = proc.read(), time.monotonic()
     due, paces = then + interval, 1
     looks = then + float(arguments[4]) if len(arguments) > 4 else None

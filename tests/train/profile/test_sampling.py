@@ -101,6 +101,14 @@ class FakeLibrary:
         handle._obj.value = index + 1
         return 0
 
+    def nvmlDeviceGetUUID(self, handle: Any, text: Any, size: int) -> int:
+        text.value = f"GPU-{handle.value}0f00".encode()
+        return 0
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: bytes, handle: Any) -> int:
+        handle._obj.value = 3
+        return 0 if uuid == b"MIG-7" else 6
+
     def nvmlDeviceGetUtilizationRates(self, handle: Any, found: Any) -> int:
         found._obj.gpu = 40
         return 0 if handle.value == 1 else 3
@@ -112,6 +120,15 @@ class FakeLibrary:
 
 def test_gpus_are_read_and_one_without_an_answer_is_not_said_to_be_idle() -> None:
     assert Gpus(FakeLibrary()).read() == [GpuUsage(40.0, 1 << 30, 80 << 30), GpuUsage(None, 2 << 30, 80 << 30)]
+
+
+@pytest.mark.parametrize(
+    ("visible", "gib"),
+    [(None, [1, 2]), ("", []), ("1", [2]), ("1,0", [2, 1]), ("0,-1,1", [1]), ("7", []), ("GPU-20,GPU-10f00", [2, 1]),
+     ("GPU-", []), ("MIG-7", [3]), ("0, 1", [1, 2])],
+)  # fmt: skip
+def test_a_jobs_gpus_are_those_that_cuda_shows_it(visible: str | None, gib: list[int]) -> None:
+    assert [each.memory_used >> 30 for each in Gpus(FakeLibrary(), visible=visible).read()] == gib
 
 
 def test_a_library_without_a_driver_has_no_gpus() -> None:
