@@ -44,7 +44,7 @@ class Overrides:
     def call(self, name: str, *arguments: Any) -> Any:
         """Call a function of the user's; RequestErrors go through, anything else becomes UserCodeError."""
         function = self.functions[name]
-        extra = (self.context,) if _takes(function) > len(arguments) else ()
+        extra = (self.context,) if _has_place(function, len(arguments) + 1) else ()
         try:
             return function(*arguments, *extra)
         except (RequestError, MemoryError):
@@ -86,13 +86,24 @@ def load_overrides(model_dir: Path, program: str | None) -> Overrides:
         )
     functions = {name: getattr(module, name) for name in FUNCTIONS if callable(getattr(module, name, None))}
     for name, function in functions.items():
-        if _takes(function) not in (FUNCTIONS[name], FUNCTIONS[name] + 1):
+        given = FUNCTIONS[name]
+        if not _can_take(function, given + _has_place(function, given + 1)):
             raise ArtifactError(
-                f"{name} in {path} takes {_takes(function)} arguments; it is called with {FUNCTIONS[name]}, and "
-                "with the server's context after them when it takes one more."
+                f"{name}{inspect.signature(function)} in {path} cannot be called with {given} arguments, which it is, "
+                "and with the server's context after them when it has a place for one more."
             )
     return Overrides(functions)
 
 
-def _takes(function: Callable[..., Any]) -> int:
-    return len(inspect.signature(function).parameters)
+def _has_place(function: Callable[..., Any], count: int) -> bool:
+    """Whether there are so many places of their own; what goes to ``*args`` may go on to anything."""
+    parameters = inspect.signature(function).parameters.values()
+    return sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters) >= count
+
+
+def _can_take(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True

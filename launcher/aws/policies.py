@@ -42,7 +42,12 @@ _SAGEMAKER = {
     "transform-job": ("CreateTransformJob", "DescribeTransformJob", "StopTransformJob"),
     "model": ("CreateModel", "DeleteModel", "DescribeModel"),
     "endpoint-config": ("CreateEndpointConfig", "DeleteEndpointConfig", "DescribeEndpointConfig"),
-    "endpoint": ("CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "UpdateEndpoint"),
+    # The last is called by autoscaling, with the permissions of whoever registers a target ("Auto scaling
+    # prerequisites" in Amazon SageMaker's developer guide).
+    "endpoint": (
+        "CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "InvokeEndpoint", "UpdateEndpoint",
+        "UpdateEndpointWeightsAndCapacities",
+    ),
 }  # fmt: skip
 _TAGS = ("AddTags", "ListTags")
 # An endpoint is made and updated of its configuration: AWS wants these for both.
@@ -99,7 +104,7 @@ def find_scope(
 
     parts = parse_role(role)
     for option, value, pattern, wanted in (
-        ("--role", parts.get("name", role), r"[\w+=,.@/-]{1,64}", "a role's name, or its ARN"),
+        ("--role", parts.get("name", role), r"([\w+=,.@/-]{0,511}/)?[\w+=,.@-]{1,64}", "a role's name, or its ARN"),
         ("--bucket", bucket, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name alone, without s3:// and prefix"),
         ("--account", account, r"\d{12}", "the account's twelve digits"),
     ):

@@ -62,6 +62,8 @@ class Answers:
 
     endpoint: str
     rows: Sequence[Scored] = field(repr=False)
+    # Why there is no answer for a picture, in the server's words.
+    refused: Sequence[str] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -72,7 +74,8 @@ class Answers:
         return len(self.rows)
 
     def _repr_html_(self) -> str:
-        return html.framed(sheet.page(sheet.in_order(self.rows), endpoint=self.endpoint))
+        page = html.framed(sheet.page(sheet.in_order(self.rows), endpoint=self.endpoint))
+        return page + (html.table(("refused",), [(each,) for each in self.refused]) if self.refused else "")
 
 
 @dataclass(frozen=True)

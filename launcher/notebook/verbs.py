@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,19 +161,20 @@ def deploy(
 def predict(endpoint: Endpoint, pictures: Place | Iterable[Place], *, top_k: int = 3) -> Answers:
     """Ask about files, and folders of them; their class folders, or Kaggle's names, tell what is right.
 
-    Raises PredictionError, NotFound.
+    Of several pictures those that the endpoint refuses are told in the answer. Raises PredictionError, NotFound.
     """
     places = [pictures] if isinstance(pictures, str | Path) else list(pictures)
     files = prediction.files_of([Path(place) for place in places])
+    refused: list[prediction.PictureRefused] = []
+    about = partial(
+        prediction.predict, endpoint.door, endpoint.name, on_refused=refused.append if len(files) > 1 else None
+    )
     # All labels of the first: which words in a path are labels is for the model to say.
-    answers = [
-        *prediction.predict(endpoint.door, endpoint.name, files[:1], top_k=prediction.ALL_LABELS),
-        *prediction.predict(endpoint.door, endpoint.name, files[1:], top_k=top_k),
-    ]
+    answers = [*about(files[:1], top_k=prediction.ALL_LABELS), *about(files[1:], top_k=top_k)]
     labels = {str(best["label"]) for answer in answers for each in answer.predictions for best in _best(each)}
     cut = [[{**each, "top_k": _best(each)[:top_k]} for each in answer.predictions] for answer in answers]
     rows = [row for answer, found in zip(answers, cut, strict=True) for row in scored(answer.file, found, labels)]
-    return Answers(endpoint.name, rows)
+    return Answers(endpoint.name, rows, [str(each) for each in refused])
 
 
 def _best(found: dict[str, Any]) -> Sequence[dict[str, Any]]:

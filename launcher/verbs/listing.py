@@ -136,17 +136,18 @@ def _newest(
     call: Callable[..., dict[str, Any]],
     key: str,
     limit: int,
-    keep: Callable[[dict[str, Any]], bool] = lambda _: True,
+    keep: Callable[[dict[str, Any]], bool] | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """The newest ``limit`` summaries of those to keep, and whether there are more."""
+    """The newest ``limit`` summaries of those to keep, and whether there are more of those, or may be."""
     found: list[dict[str, Any]] = []
     token: dict[str, str] = {}
+    # Of those that are not kept there may be any number.
+    size = _PAGE if keep else min(_PAGE, limit)
     while True:
-        size = min(_PAGE, limit - len(found))
         answer = call(SortBy="CreationTime", SortOrder="Descending", MaxResults=size, **token)
-        found += [each for each in answer[key] if keep(each)]
+        found += [each for each in answer[key] if keep is None or keep(each)]
+        if len(found) > limit or (len(found) == limit and answer.get("NextToken")):
+            return found[:limit], True
         if not answer.get("NextToken"):
             return found, False
-        if len(found) >= limit:
-            return found, True
         token = {"NextToken": answer["NextToken"]}

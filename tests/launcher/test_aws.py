@@ -22,6 +22,7 @@ from tests.launcher.stubbed import Account
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+SEARCH_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:hyper-parameter-tuning-job/s"
 BATCH_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:transform-job/batch"
 ENDPOINT_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/bees"
 ROLE = "arn:aws:iam::123456789012:role/sage"
@@ -305,10 +306,28 @@ def test_what_status_leaves_out_is_known(account: Account) -> None:
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[:100], "NextToken": "a"},
                                    {**asked, "MaxResults": 100})  # fmt: skip
     account.sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": jobs[100:], "NextToken": "b"},
-                                   {**asked, "MaxResults": 30, "NextToken": "a"})  # fmt: skip
+                                   {**asked, "MaxResults": 100, "NextToken": "a"})  # fmt: skip
     account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
     found = listing.everything(account.door, limit=130)
     assert len(found.rows) == 130 and found.more
+
+
+def test_many_trials_of_a_search_cost_no_more_than_their_pages(account: Account) -> None:
+    search = {"HyperParameterTuningJobName": "s", "HyperParameterTuningJobArn": SEARCH_ARN, "CreationTime": NOW,
+              "HyperParameterTuningJobStatus": "Completed", "Strategy": "Random", "ObjectiveStatusCounters": {},
+              "TrainingJobStatusCounters": {}}  # fmt: skip
+    names = ["a", *(f"s-{i:03d}-{i:08x}" for i in range(1, 200)), "b", "c"]
+    jobs = [{"TrainingJobName": name, "TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Stopped",
+             "LastModifiedTime": NOW} for name in names]  # fmt: skip
+    account.sagemaker.add_response("list_endpoints", {"Endpoints": []})
+    account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", {"HyperParameterTuningJobSummaries": [search]})
+    for start in (0, 100, 200):
+        more = {"NextToken": str(start + 100)} if start < 200 else {}
+        page = {"TrainingJobSummaries": jobs[start : start + 100], **more}
+        account.sagemaker.add_response("list_training_jobs", page)
+    account.sagemaker.add_response("list_transform_jobs", NO_BATCHES)
+    found = listing.everything(account.door, limit=2)
+    assert [row["name"] for row in found.rows] == ["s", "a", "b"] and found.more
 
 
 def test_a_job_that_failed_before_it_trained_grows_no_older(account: Account) -> None:

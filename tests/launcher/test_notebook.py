@@ -20,7 +20,7 @@ from launcher import notebook
 from launcher.cli.options import pairs
 from launcher.cli.root import root
 from launcher.config import load_preset
-from launcher.errors import ConfigError, LauncherError, NotFound
+from launcher.errors import ConfigError, LauncherError, NotFound, PredictionError
 from launcher.local.packing import pack
 from launcher.notebook import Answers, Batch, Deleted, Endpoint, Job, Search, Transformed, html, plots
 from launcher.notebook.places import spoken
@@ -205,6 +205,13 @@ def test_a_system_goes_from_data_to_a_deleted_endpoint(
     endpoint = notebook.deploy(job, name="cage")
     assert ["status", "InService"] in Reader(endpoint._repr_html_()).rows
     assert Endpoint("cage", machine).description["EndpointStatus"] == "InService"
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"bad")
+    answers = notebook.predict(endpoint, [bad, data.folder / "test"])
+    assert len(answers) == 4 and ["These bytes are no image" in each for each in answers.refused] == [True]
+    assert "These bytes are no image" in answers._repr_html_()
+    with pytest.raises(PredictionError, match="These bytes are no image"):
+        notebook.predict(endpoint, bad)
     batch = notebook.transform(job, data.folder / "test", concurrent=2, output=tmp_path / "answers")
     assert (batch.result.answered, batch.result.pictures) == (4, 4) and len(batch.answers) == 4
     assert ["pictures", "4 of 4"] in Reader(batch._repr_html_()).rows

@@ -46,6 +46,7 @@ _CALLED_FOR_US = {
     "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart", "iam:CreateServiceLinkedRole", "iam:PassRole",
     "s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:PutObject", "sagemaker:AddTags",
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
 }  # fmt: skip
 
 

@@ -95,6 +95,23 @@ def test_a_result_that_is_no_table_of_probabilities_is_plain_json(own: Path) -> 
     assert json.loads(asked(served).body) == {"predictions": {"shape": [1, 32, 32, 3]}}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "seen"),
+    [("body, kind", 2), ("body, kind, context", 3), ("body, kind, context=None", 3), ("body, kind, **more", 2),
+     ("*all", 2), ("body, *all, more=1", 2), ("body, kind, *, more=1", 2)],
+)  # fmt: skip
+def test_the_context_is_given_to_who_has_a_place_for_it(own: Path, parameters: str, seen: int) -> None:
+    code = (
+        f"def input_fn({parameters}):\n    found = dict(locals())\n    count = 0\n"
+        "    for value in found.values():\n        count += len(value) if isinstance(value, tuple) else "
+        "not isinstance(value, (int, dict))\n    return count\n"
+        "def predict_fn(data, model):\n    return data\n"
+        "def output_fn(prediction, accept):\n    return str(prediction)\n"
+    )
+    answer = asked(loaded(own, code))
+    assert (answer.status, int(answer.body)) == (200, seen)
+
+
 @pytest.mark.parametrize("name", ["input_fn", "predict_fn", "output_fn"])
 def test_an_exception_names_the_function_and_hides_the_traceback(
     own: Path, name: str, caplog: pytest.LogCaptureFixture
@@ -129,7 +146,9 @@ def test_a_result_that_is_no_answer_is_a_500_with_a_sentence(own: Path, code: st
     [
         ("import not_there\n", "cannot be imported"),
         ("def model_fn(:\n", "cannot be imported"),
-        ("def predict_fn(data):\n    return 1\n", "takes 1 arguments"),
+        ("def predict_fn(data):\n    return 1\n", r"predict_fn\(data\) in "),
+        ("def input_fn(body, kind, context, more):\n    return 1\n", "cannot be called with 2 arguments"),
+        ("def input_fn(body, kind, *, more):\n    return 1\n", r"input_fn\(body, kind, \*, more\) in "),
         ("def transform_fn(a, b, c, d):\n    return 1\n", "transform_fn"),
     ],
 )

@@ -27,6 +27,7 @@ from container.train.console import Console
 from container.train.decode import Images
 from container.train.evaluate import Evaluation
 from container.train.report import mistakes
+from container.train.report.figures import when
 from container.train.report.page import leave, page, write
 from container.train.report.record import read
 from container.train.report.verdict import interval
@@ -150,6 +151,28 @@ def test_damaged_files_are_left_out_and_named(tmp_path: Path) -> None:
     text = seen(folder).text
     assert "it cannot be read: confusion_matrix.csv, mistakes.json, rules.json, debug." in text
     assert "test accuracy on 600 images" in text
+    for line in ("a,0.5,,0.5,3", "a,0.5,0.5"):
+        (folder / "per_class.csv").write_text(f"class,precision,recall,f1,support\n{line}\n")
+        assert "it cannot be read: per_class.csv, " in seen(folder).text
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["history"][0]["epoch"]
+    write_json(folder / "metrics.json", metrics)
+    assert "test accuracy" in seen(folder).text
+
+
+def test_what_the_job_was_at_is_drawn_when_it_was() -> None:
+    phases = [
+        {"name": "setup", "start": 0, "seconds": 10, "spans": [[0, 10]]},
+        {"name": "train", "start": 10, "seconds": 60, "spans": [[10, 40], [50, 80]]},
+        {"name": "validate", "start": 40, "seconds": 10, "spans": [[40, 49.9]]},
+        {"name": "export", "start": 80, "seconds": 20},
+    ]
+    found = [(band.label, round(band.start), round(band.end)) for band in when(phases, 100.0)]
+    assert found == [("setup", 0, 10), ("train", 10, 40), ("validate", 40, 50), ("train", 50, 80), ("export", 80, 100)]
+    # A thousand epochs: what took most of each part that can be told apart.
+    many = [{"name": name, "spans": [[i + start, i + end] for i in range(1000)]}
+            for name, start, end in (("train", 0.0, 0.9), ("validate", 0.9, 1.0))]  # fmt: skip
+    assert [(band.label, band.start, round(band.end)) for band in when(many, 1000.0)] == [("train", 0.0, 1000)]
 
 
 def test_the_classes_stand_with_their_figures_and_many_with_the_weakest_first(tmp_path: Path) -> None:

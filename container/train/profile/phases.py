@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # What belongs to no phase: the configuration, the network's weights, the tables.
 REST = "setup"
@@ -18,11 +18,13 @@ REST = "setup"
 
 @dataclass
 class Phase:
-    """When a phase first began, in seconds since the job did, and the seconds of all its parts."""
+    """When a phase first began, in seconds since the job did, the seconds of all its parts, and their ends."""
 
     name: str
     start: float
     seconds: float = 0.0
+    # (start, end) of each part, in seconds since the job began: one validates amid training, again and again.
+    spans: list[tuple[float, float]] = field(default_factory=list)
 
 
 class Phases:
@@ -53,5 +55,9 @@ class Phases:
 
     def _charge(self) -> None:
         now = self._now()
+        start, spans = self._last - self.begin, self._current.spans
         self._current.seconds += now - self._last
+        if spans and spans[-1][1] == start:
+            start, _ = spans.pop()
+        spans.append((start, now - self.begin))
         self._last = now

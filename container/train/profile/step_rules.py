@@ -142,13 +142,14 @@ def step_outlier(profile: Profile, given: StepOutlier) -> Judgement:
     if len(slow) <= given.n_outliers or cost <= given.cost_threshold:
         return Judgement(details=told)
     number = (int(slow[0]) + warm) * timings.stride
+    when = f"every {_usual_distance(slow) * timings.stride} steps" if len(slow) > 1 else "then"
     return Judgement(
         [
             finding(
                 "step",
                 f"{len(slow)} of {len(durations)} steps took {np.median(durations[slow]):.1f} ms in place of "
-                f"{median:.1f} ms and cost {cost:.0f} % of the training: look for what happens every "
-                f"{_usual_distance(slow) * timings.stride} steps (saving, logging, another program).",
+                f"{median:.1f} ms and cost {cost:.0f} % of the training: look for what happens {when} "
+                "(saving, logging, another program).",
                 step=number,
                 outliers=len(slow),
                 median_ms=median,

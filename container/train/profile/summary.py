@@ -31,7 +31,12 @@ def of(profile: Profile, verdicts: Sequence[Verdict], *, interval_ms: int, node:
         "node": node,
         "seconds": round(timings.seconds, 3) if timings else None,
         "phases": [
-            {"name": phase.name, "start": round(phase.start, 3), "seconds": round(phase.seconds, 3)}
+            {
+                "name": phase.name,
+                "start": round(phase.start, 3),
+                "seconds": round(phase.seconds, 3),
+                "spans": [[round(start, 3), round(end, 3)] for start, end in phase.spans],
+            }
             for phase in (timings.phases if timings else ())
         ],
         "steps": _steps(timings) if timings else None,

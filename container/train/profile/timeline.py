@@ -103,7 +103,8 @@ _Found = tuple[str, str, float, float, dict[str, str]]
 
 def _phase_events(phases: Sequence[Phase]) -> Iterator[_Found]:
     for phase in phases:
-        yield PHASE, phase.name, phase.start, phase.seconds, {}
+        for start, end in phase.spans:
+            yield PHASE, phase.name, start, end - start, {}
 
 
 def _step_events(steps: Sequence[DetailedStep], begin: float) -> Iterator[_Found]:

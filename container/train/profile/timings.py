@@ -81,6 +81,10 @@ def read(folder: Path) -> Timings | None:
         return None
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return Timings(**{**content, "phases": [Phase(**phase) for phase in content["phases"]]})
-    except (TypeError, KeyError) as exc:
+        phases = [
+            Phase(**{**phase, "spans": [(start, end) for start, end in phase.get("spans", [])]})
+            for phase in content["phases"]
+        ]
+        return Timings(**{**content, "phases": phases})
+    except (TypeError, KeyError, ValueError, AttributeError) as exc:
         raise ValueError(f"{path} is not of this version") from exc

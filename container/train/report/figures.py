@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isfinite
 from statistics import fmean
 from typing import Any
@@ -21,6 +22,8 @@ _MODES = {"TRAIN": "train", "EVAL": "validation", "GLOBAL": "all steps", "PREDIC
 _POINTS = 400
 _WIDE, _NARROW = (520.0, 280.0), (360.0, 250.0)
 _ROWS = 8
+# Of a time axis: narrower parts cannot be told apart.
+SLICES = 300
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,27 @@ def phases(profile: Document) -> list[Bar]:
     return [Bar(name, spent / total, _seconds(spent)) for name, spent in seconds.items()]
 
 
+def when(phases: Sequence[Document], end: float) -> list[Band]:
+    """What the job was at, from its beginning to ``end`` in seconds: of each SLICE what took most of it."""
+    width = end / SLICES
+    spent: list[dict[str, float]] = [{} for _ in range(SLICES)]
+    for each in phases:
+        # A profile by an earlier version has no spans.
+        for start, stop in each.get("spans") or [(each["start"], each["start"] + each["seconds"])]:
+            for index in range(max(0, int(start / width)), min(SLICES, int(stop / width) + 1)):
+                part = min(stop, (index + 1) * width) - max(start, index * width)
+                if part > 0:
+                    spent[index][each["name"]] = spent[index].get(each["name"], 0.0) + part
+    names = [max(slice_, key=slice_.__getitem__) if slice_ else "" for slice_ in spent]
+    found: list[Band] = []
+    begin = 0
+    for name, same in groupby(names):
+        last, begin = begin, begin + len(list(same))
+        if name:
+            found.append(Band(name, last * width, begin * width))
+    return found
+
+
 def step_parts(profile: Document) -> list[Bar]:
     """What a training step consists of."""
     parts = {name: ms for name, ms in (profile.get("steps") or {}).get("parts_ms", {}).items() if ms is not None}
@@ -190,8 +214,8 @@ def utilization(profile: Document) -> list[Figure]:
     name, seconds = unit(times[-1])
     x = Axis(label=name, scale=Linear(0.0, max(times[-1], 1e-3) / seconds))
     bands = [
-        Band(each["name"], each["start"] / seconds, (each["start"] + each["seconds"]) / seconds)
-        for each in profile.get("phases", [])
+        Band(each.label, each.start / seconds, each.end / seconds)
+        for each in when(profile.get("phases", []), max(times[-1], 1e-3))
     ]
     found = []
     for key, title, label, most in _USED:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+Line = TypeVar("Line")
 Document = dict[str, Any]
 Losses = dict[str, list[tuple[float, float]]]
 
@@ -59,7 +60,7 @@ class Record:
     @property
     def history(self) -> list[dict[str, float]]:
         """An entry an epoch."""
-        return list(self.metrics.get("history", []))
+        return [each for each in self.metrics.get("history", []) if "epoch" in each]
 
     @property
     def judged(self) -> str:
@@ -70,11 +71,8 @@ class Record:
 def read(folder: Path) -> Record:
     """The record of the job that left ``folder``; its failure file stands beside that folder."""
     files = _Files(folder)
-    table = [
-        Row(name, float(precision), float(recall), float(f1), int(support))
-        for name, precision, recall, f1, support in files.rows(TABLE)[1:]
-    ]
-    confusion = [[int(count) for count in counts] for _, *counts in files.rows(CONFUSION)[1:]]
+    table = files.rows(TABLE, _row)
+    confusion = files.rows(CONFUSION, lambda line: [int(count) for count in line[1:]])
     failure = folder.parent / "failure"
     metrics = files.document(METRICS, {})
     return Record(
@@ -90,6 +88,11 @@ def read(folder: Path) -> Record:
         failure=failure.read_text(encoding="utf-8", errors="replace").strip() if failure.is_file() else "",
         damaged=files.damaged,
     )
+
+
+def _row(line: list[str]) -> Row:
+    name, precision, recall, f1, support = line
+    return Row(name, float(precision), float(recall), float(f1), int(support))
 
 
 class _Files:
@@ -112,17 +115,17 @@ class _Files:
         self.damaged.append(name)
         return nothing
 
-    def rows(self, name: str) -> list[list[str]]:
-        """A CSV file's lines, the head among them."""
+    def rows(self, name: str, read: Callable[[list[str]], Line]) -> list[Line]:
+        """What ``read`` makes of a CSV file's lines, after the head; it raises ValueError for one that it is not."""
         try:
             with (self._folder / name).open(encoding="utf-8", newline="") as file:
-                found = list(csv.reader(file))
+                head, *lines = csv.reader(file)
+            if lines and all(len(line) == len(head) for line in lines):
+                return [read(line) for line in lines]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, csv.Error):
-            found = []
-        if len(found) > 1 and all(len(line) == len(found[0]) for line in found):
-            return found
+            pass  # as one of other lines
         self.damaged.append(name)
         return []
 

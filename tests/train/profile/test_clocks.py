@@ -94,6 +94,9 @@ def test_phases_make_up_the_jobs_time() -> None:
     found = {phase.name: (phase.start, phase.seconds) for phase in phases.so_far()}
     assert found == {"setup": (0, 6), "train": (1, 10), "validate": (3, 6)}
     assert sum(seconds for _, seconds in found.values()) == hand.time - phases.begin
+    assert {phase.name: phase.spans for phase in phases.so_far()} == {
+        "setup": [(0, 1), (17, 22)], "train": [(1, 3), (6, 10), (13, 17)], "validate": [(3, 6), (10, 13)],
+    }  # fmt: skip
 
 
 def test_a_phase_that_fails_ends() -> None:

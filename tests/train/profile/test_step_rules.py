@@ -69,6 +69,13 @@ def test_ten_outliers_are_let_pass(slow: int, met: bool) -> None:
         assert "every 50 steps" in found.advice
 
 
+def test_a_single_outlier_is_told_where_none_is_let_pass() -> None:
+    durations = [10.0] * 100
+    durations[60] = 900.0
+    (found,) = rules.step_outlier(profile(timings=steps(durations)), rules.StepOutlier(n_outliers=0)).findings
+    assert found.step == 60 and "look for what happens then (saving" in found.advice
+
+
 @pytest.mark.parametrize(("duration", "met"), [(5.9, False), (6.1, True)])
 def test_an_outlier_is_longer_than_five_standard_deviations(duration: float, met: bool) -> None:
     # The others' mean is 1 and their deviation 1; one more value of so many changes neither much.
