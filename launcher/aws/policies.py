@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from launcher.errors import ConfigError
+from launcher.sagemaker import ROLE_ARN, default_bucket
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
@@ -18,7 +19,6 @@ Statement = dict[str, Any]
 SERVICE = "sagemaker.amazonaws.com"
 ANY = "*"
 _VERSION = "2012-10-17"
-_ROLE = re.compile(r"arn:(?P<partition>[^:]+):iam::(?P<account>\d+):role/(?P<name>\S+)")
 
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _PUSH = (
@@ -117,7 +117,7 @@ def find_scope(
         partition = boto3.Session().get_partition_for_region(region)
     return Scope(
         role=parts.get("name", role),
-        bucket=bucket or f"sagemaker-{region}-{account}",
+        bucket=bucket or default_bucket(region, account),
         prefix=prefix,
         region=region,
         account=account,
@@ -129,7 +129,7 @@ def find_scope(
 
 def parse_role(arn: str) -> dict[str, str]:
     """Partition, account and name (with its path) of a role's ARN; nothing of what is none."""
-    found = _ROLE.fullmatch(arn)
+    found = ROLE_ARN.fullmatch(arn)
     return found.groupdict() if found else {}
 
 

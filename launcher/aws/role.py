@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ import yaml
 
 from launcher.aws.studio import Metadata
 from launcher.errors import AwsError, ConfigError
+from launcher.sagemaker import ROLE_ARN
 
 if TYPE_CHECKING:
     from boto3 import Session
 
 VARIABLE = "SAGEMAKER_ROLE"
-_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 # The files in which SageMaker's own SDK keeps defaults; a person's win over an administrator's.
 _SDK_FILES = (
     ("SAGEMAKER_USER_CONFIG_OVERRIDE", "~/.config/sagemaker/config.yaml"),
@@ -48,7 +47,7 @@ def find_role(
     ConfigError when what was found is no ARN.
     """
     role = next(_candidates(given, os.environ if environment is None else environment), None)
-    if role and not _ARN.fullmatch(role.arn):
+    if role and not ROLE_ARN.fullmatch(role.arn):
         raise ConfigError(
             f"{role.origin} is '{role.arn}', which is no role's ARN; give arn:aws:iam::ACCOUNT:role/NAME, as "
             "`aws iam get-role --role-name NAME` shows it."

@@ -7,6 +7,7 @@ from typing import Any
 
 from launcher.config.managed import Shielded
 from launcher.requests.training import shield
+from launcher.sagemaker import PACKED
 
 
 def create_model(
@@ -37,7 +38,7 @@ def _data(uri: str, *, many: bool) -> dict[str, Any]:
     """A packed model by its address, an unpacked one as the prefix it is; many packed ones by theirs."""
     if many:
         return {"Mode": "MultiModel", "ModelDataUrl": uri.rstrip("/") + "/"}
-    if uri.endswith((".tar.gz", ".tgz")):
+    if uri.endswith(PACKED):
         return {"ModelDataUrl": uri}
     source = {"S3Uri": uri.rstrip("/") + "/", "S3DataType": "S3Prefix", "CompressionType": "None"}
     return {"ModelDataSource": {"S3DataSource": source}}

@@ -15,6 +15,7 @@ from launcher.aws.session import Identity, identify, open_session, retries
 from launcher.errors import LauncherError
 from launcher.local.engines.choice import answers, candidates
 from launcher.local.engines.images import builder
+from launcher.sagemaker import default_bucket
 from launcher.verbs.doctor import Finding
 
 # What an instance may be used for, as Service Quotas names it, and the types that there are for it, in botocore's model
@@ -104,7 +105,7 @@ def _role(wanted: Wanted, identity: Identity, assumed: Callable[[], str | None],
 
 def _bucket(wanted: Wanted, identity: Identity, region: str, s3: Any) -> Finding:
     subject = "bucket"
-    name = wanted.bucket or f"sagemaker-{region}-{identity.account}"
+    name = wanted.bucket or default_bucket(region, identity.account)
     try:
         where = s3.head_bucket(Bucket=name)["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
     except ClientError as exc:

@@ -13,13 +13,11 @@ from container.common.artifact import CODE, MANIFEST
 from launcher.doors import Door
 from launcher.errors import LauncherError, NotFound
 from launcher.local.uris import to_path
-from launcher.sagemaker import model_uri
+from launcher.sagemaker import PACKED, model_uri
 from launcher.verbs import training, tuning
 from launcher.verbs.named import is_missing
 from launcher.verbs.outputs import members, readable
 from launcher.verbs.report import guess
-
-_PACKED = (".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Found:
 
 def by_place(word: str) -> Found | None:
     """The model at an address or a path; None for a word that is neither, though a folder be called so."""
-    if "://" in word or "/" in word or word.endswith(_PACKED) or (Path(word) / MANIFEST).is_file():
+    if "://" in word or "/" in word or word.endswith(PACKED) or (Path(word) / MANIFEST).is_file():
         return Found("transform", model_data=word)
     return None
 
@@ -70,7 +68,7 @@ def data_of(door: Door, model: str) -> str:
 
 def has_code(door: Door, uri: str) -> bool:
     """Whether the model at ``uri`` brings an inference.py of its own. Of an archive all is read where it has none."""
-    if not uri.endswith(_PACKED):
+    if not uri.endswith(PACKED):
         try:
             door.read(f"{uri.rstrip('/')}/{CODE.as_posix()}").close()
         except NotFound:
@@ -86,7 +84,7 @@ def written(door: Door, uri: str) -> float | None:
 
     None where it cannot be looked at.
     """
-    packed = uri.endswith(_PACKED)
+    packed = uri.endswith(PACKED)
     try:
         if packed and door.kind == "local":
             # This door lists folders alone.
@@ -118,7 +116,7 @@ def class_names(door: Door, model: str, data: str = "") -> tuple[frozenset[str],
 
 
 def _manifest(door: Door, uri: str) -> bytes:
-    if not uri.endswith(_PACKED):
+    if not uri.endswith(PACKED):
         with door.read(f"{uri.rstrip('/')}/{MANIFEST}") as file:
             return file.read()
     with door.read(uri) as archive, readable(uri, "take it again from the job's output"):

@@ -24,9 +24,9 @@ from container.common.artifact import CODE
 from launcher.doors import Door
 from launcher.errors import ConfigError, NotFound
 from launcher.local.packing import Gzip, harmless, suitable_level
+from launcher.sagemaker import PACKED
 from launcher.verbs.outputs import readable
 
-_PACKED = (".tar.gz", ".tgz")
 _FOLDER, _SCRIPT = CODE.parent.name, CODE.name
 _DIGITS = 16
 # A file's beginning tells whether it is worth compressing: weights have up to some 100 kB of names before them.
@@ -94,7 +94,7 @@ def put(door: Door, uri: str, code: Code, *, dry_run: bool = False) -> Made:
     With ``dry_run`` nothing is written, and the address is where it would lie. Raises ConfigError, NotFound and
     UnusableData.
     """
-    if not uri.endswith(_PACKED):
+    if not uri.endswith(PACKED):
         raise ConfigError(
             f"--code is put into a packed model, and {uri} is a folder; put the files into its {_FOLDER}/ yourself, or "
             "name a model.tar.gz."
