@@ -74,11 +74,13 @@ def test_every_epoch_takes_every_image_once_and_in_another_order(tmp_path: Path)
 @pytest.mark.parametrize("end", [0, -1], ids=["lowest", "highest"])
 @pytest.mark.parametrize("preset", TUNED)
 def test_what_a_preset_tunes_is_what_is_trained_with(
-    preset: str, end: int, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset: str, end: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the search's ranges, by a trial's request, to the optimizer's own parameters and the steps it makes."""
     place = Place(door="local", state=tmp_path)
-    asked = TuneWords(training=TrainWords(data=str(pictures)))
+    for count in ("1", "2"):
+        (tmp_path / "counts" / count).mkdir(parents=True)
+    asked = TuneWords(training=TrainWords(data=str(tmp_path / "counts")))
     search = requests.create_hyper_parameter_tuning_job(tuning_config(asked, load_preset(preset), place).tuning)
     ranges = Space.of(search["HyperParameterTuningJobConfig"]).ranges
     ends = {one.name: (repr(one.low), repr(one.high)) if one.size is None else one.texts() for one in ranges}
