@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
@@ -26,6 +27,7 @@ from container.common.errors import first_line
 from container.train.rules.disk import Disk
 from container.train.rules.needs import (
     ALIVE,
+    FIRST_STEPS,
     LAYERS,
     ONCE,
     OUTPUT_ROWS,
@@ -39,6 +41,7 @@ from container.train.rules.needs import (
 from container.train.rules.step_files import StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
+Layer = TypeVar("Layer")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 # What saving for rules may take of a training's time, once it has taken so many seconds in all: a disk or a network
@@ -96,6 +99,12 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._facts: Mapping[str, np.ndarray] = {}
         self._loss: nn.Module | None = None
         self._done: set[str] = set()
+        # Each call of each ReLU is a layer: the blocks of torchvision's ResNets have one module that is called two or
+        # three times. Which calls there are is seen at the first step; sites are those that are looked at.
+        self._relu_calls: Counter[nn.Module] = Counter()
+        self._relu_seen: list[tuple[nn.Module, int]] = []
+        self._relu_sites: set[tuple[nn.Module, int]] = set()
+        self._relus_known = False
         self._schedule: dict[Any, list[SaveConfigMode]] = {}
         self._disk: Disk | None = None
         super().__init__(*args, **kwargs)
@@ -141,9 +150,11 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         ]
         if probes:
             criterion.register_forward_hook(self._keep_outputs)
-            for relu in _spread([m for m in module.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]):
+            relus = [m for m in module.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]
+            for relu in relus:
                 relu.register_forward_pre_hook(self._keep_variance)
                 relu.register_forward_hook(self._keep_activity)
+            self._relu_sites = {(relu, 0) for relu in _spread(relus)}
             for activation in _spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
                 activation.register_forward_pre_hook(self._keep_inputs)
 
@@ -158,6 +169,10 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
         """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
         self._done.clear()
+        if self._relu_seen and not self._relus_known:
+            self._relus_known = True
+            self._relu_sites = set(_spread(self._relu_seen))
+        self._relu_calls.clear()
         if self._disk is not None:
             self._disk.pass_on()
             self._give_sign(self._disk)
@@ -279,7 +294,10 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         most = FREE_SECONDS + MOST_SHARE * (perf_counter() - self._began)
         if self._held_up():
             return True
-        heavy = (self.mode_steps[self.mode] + 1) % self._heavy == 0
+        number = self.mode_steps[self.mode] + 1
+        if self.mode == ModeKeys.TRAIN and number < FIRST_STEPS:
+            return False  # where most goes wrong, on a machine that is busy too
+        heavy = number % self._heavy == 0
         return self.seconds > (most if heavy else LENIENCE * most)
 
     def _held_up(self) -> bool:
@@ -323,13 +341,22 @@ class Recorder(smd.Hook):  # type: ignore[misc]
 
     @_harmless
     def _keep_variance(self, module: nn.Module, inputs: Any) -> None:
-        if self._wants("relu_inputs"):
-            self._keep(f"{module._module_name}_relu_input_variance", lambda: _some(inputs[0]).float().var())
+        if self._idle:
+            return
+        call = self._relu_calls[module]
+        if (module, call) in self._relu_sites and self._wants("relu_inputs"):
+            self._keep(f"{_called(module, call)}_relu_input_variance", lambda: _some(inputs[0]).float().var())
 
     @_harmless
     def _keep_activity(self, module: nn.Module, _inputs: Any, outputs: Tensor) -> None:
-        if self._wants("relu_activity") and outputs.ndim > 1:
-            self._keep(f"{module._module_name}_relu_activity", lambda: _activity(_some(outputs)))
+        if self._idle:
+            return
+        call = self._relu_calls[module]
+        self._relu_calls[module] += 1
+        if not self._relus_known:
+            self._relu_seen.append((module, call))
+        if (module, call) in self._relu_sites and self._wants("relu_activity") and outputs.ndim > 1:
+            self._keep(f"{_called(module, call)}_relu_activity", lambda: _activity(_some(outputs)))
 
     @_harmless
     def _keep_inputs(self, module: nn.Module, inputs: Any) -> None:
@@ -358,11 +385,16 @@ def _some(values: Tensor) -> Tensor:
     return some
 
 
-def _spread(modules: list[nn.Module]) -> list[nn.Module]:
-    """At most LAYERS of ``modules``, evenly chosen, the first and the last among them."""
-    if len(modules) <= LAYERS:
-        return modules
-    return [modules[round(index * (len(modules) - 1) / (LAYERS - 1))] for index in range(LAYERS)]
+def _called(module: nn.Module, call: int) -> str:
+    """A module's name; of a later call in a step, with its number."""
+    return f"{module._module_name}_{call}" if call else str(module._module_name)
+
+
+def _spread(layers: list[Layer]) -> list[Layer]:
+    """At most LAYERS of ``layers``, evenly chosen, the first and the last among them."""
+    if len(layers) <= LAYERS:
+        return layers
+    return [layers[round(index * (len(layers) - 1) / (LAYERS - 1))] for index in range(LAYERS)]
 
 
 def saving(trained: int, evaluated: int, *, first_steps: int = 0) -> smd.SaveConfig:

@@ -14,10 +14,12 @@ import torch
 from smdebug.trials import create_trial
 from torch import nn
 
+from container.common.rules import Configuration
 from container.train.optim import CrossEntropyLoss
 from container.train.rules import disk, facts
 from container.train.rules.needs import ALIVE
 from container.train.rules.recorder import Recorder
+from container.train.rules.registry import make
 
 pytestmark = [
     # smdebug 1.0.34 is older than what it stands on.
@@ -100,6 +102,34 @@ def test_a_writing_process_that_is_lost_fails_no_training_and_is_gone_at_its_end
     recorder.close()
     assert recorder.broken
     assert not Path(f"/proc/{recorder._disk.pid}").exists()
+
+
+class Block(nn.Module):
+    """As torchvision's: one ReLU that is called twice, here dead when it is called the second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.relu = nn.Linear(4, 4), nn.Linear(4, 3), nn.ReLU()
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.second(self.relu(self.first(values))) - 100)
+
+
+def test_each_call_of_a_relu_is_a_layer(tmp_path: Path) -> None:
+    module, criterion = nn.Sequential(Block(), nn.Linear(3, 3)), CrossEntropyLoss()
+    recorder = Recorder(out_dir=str(tmp_path / "tensors"))
+    recorder.plan(total=20, an_epoch=4, most=50, whole=False, facts={})
+    recorder.attach(module, criterion, probes=True)
+    recorder.set_mode(smd.modes.TRAIN)
+    for _ in range(20):
+        criterion(module(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
+    recorder.close()
+    trial = create_trial(str(tmp_path / "tensors"))
+    assert trial.tensor("0.relu_relu_activity").value(5).max() > 0
+    assert trial.tensor("0.relu_1_relu_activity").value(5).max() == 0
+    rule = make(Configuration("DeadRelu", {}), trial)
+    met = [number for number in trial.steps(mode=smd.modes.TRAIN) if rule.invoke_at_step(number)]
+    assert {finding.tensor for finding in rule.findings} == {"0.relu_1_relu_activity"} and met
 
 
 def test_a_sign_is_given_between_the_steps_that_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
