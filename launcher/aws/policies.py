@@ -107,6 +107,7 @@ def find_scope(
         ("--role", parts.get("name", role), r"([\w+=,.@/-]{0,511}/)?[\w+=,.@-]{1,64}", "a role's name, or its ARN"),
         ("--bucket", bucket, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name alone, without s3:// and prefix"),
         ("--account", account, r"\d{12}", "the account's twelve digits"),
+        ("--kms-key", key, r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "the key's ARN; policies take no alias"),
     ):
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             raise ConfigError(f"{option} cannot be {value!r}; give {wanted}.")

@@ -200,9 +200,11 @@ def _places(words: tuple[str, ...]) -> tuple[str | None, str, Path]:
 
 
 def _is_source(word: str) -> bool:
-    """Whether a word can be no destination: a bucket, a file, or a folder that holds something."""
+    """Whether a word can be no destination: a bucket, a file, an archive's name, or a folder that holds something."""
     place = Path(word)
-    return word.startswith(_BUCKET) or place.is_file() or (place.is_dir() and any(place.iterdir()))
+    if word.startswith(_BUCKET) or place.suffix.lower() == ".zip":
+        return True  # whether it is there or not
+    return place.is_file() or (place.is_dir() and any(place.iterdir()))
 
 
 def report(prepared: Prepared, *, as_json: bool = False) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -194,11 +195,26 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     status = description["TrainingJobStatus"]
     if status not in TRAINING_ENDED:
         raise LauncherError(f"Training job {name} is {status}; stop it first with `launch.py stop {name}`.")
+    checkpoints = _own_checkpoints(description) if door.kind == "local" else None
     if not yes:
-        confirm(f"Delete the training job {name} ({status}) with its log and working files?")
+        parts = "its log, checkpoints" if checkpoints else "its log"
+        confirm(f"Delete the training job {name} ({status}) with {parts} and working files?")
     door.sagemaker.delete_training_job(TrainingJobName=name)
     forget_config("training-jobs", name, where.state)
     click.echo(f"deleted training job {name}")
     model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if model:
         say(f"Its model stays at {model}")
+    if checkpoints:
+        stay = checkpoints.is_dir() and any(checkpoints.iterdir())
+        say(f"Its checkpoints {f'stay at {checkpoints}, where another job is' if stay else 'are gone with it'}.")
+
+
+def _own_checkpoints(description: dict[str, Any]) -> Path | None:
+    """The folder with a job's checkpoints, where it holds any and goes with the job."""
+    from launcher.local.uris import to_path
+
+    place = description.get("CheckpointConfig", {}).get("S3Uri", "")
+    own = to_path(description["OutputDataConfig"]["S3OutputPath"]) / description["TrainingJobName"]
+    found = to_path(place) if place else own
+    return found if own in found.parents and found.is_dir() and any(found.iterdir()) else None

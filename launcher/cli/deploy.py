@@ -72,12 +72,12 @@ def command(
       launch.py deploy --endpoint bees --code DIR
     """
     from launcher.cli.console import print_json, say
-    from launcher.cli.running import run_endpoint
+    from launcher.cli.running import run_endpoint, say_price
     from launcher.config import endpoint_config, load_preset
     from launcher.config.presets import Preset
     from launcher.config.words import DeployWords, endpoint_name, fresh_name
     from launcher.errors import ConfigError
-    from launcher.verbs import overrides, training, tuning, versions
+    from launcher.verbs import cost, overrides, training, tuning, versions
 
     same_model = bool(update and code) and not (job or from_tuning or model or multi_model or variants)
     if [job, from_tuning, model, multi_model, variants or None].count(None) != 4 and not same_model:
@@ -125,6 +125,7 @@ def command(
     assert config.endpoint is not None
     if dry_run:
         print_json(_requests(config.endpoint))
+        say_price(where, cost.of_endpoint, config.endpoint)
         return
     door = where.open(starts=True, say=say)
     if not where.local:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,15 @@ def report_training(door: Door, description: training.Description, *, as_json: b
     watched = rules.summary(rules.states(door, description), description["TrainingJobName"] + back)
     if watched:
         say(watched)
+
+
+def say_price(where: DoorWords, estimate: Callable[..., str], asked: object) -> None:
+    """What AWS would be paid for what is only shown, in the region that is set; nothing is asked for that."""
+    from launcher.aws.prices import REGION
+    from launcher.aws.session import find_region
+
+    if not where.local:
+        say(estimate(asked, region=find_region(where.region, where.profile) or REGION))
 
 
 def say_billed(descriptions: list[training.Description]) -> None:

@@ -66,7 +66,10 @@ def command(
         say(f"Nothing in {door.region} was started from here; --account shows all there is.")
         return
     if not rows:
-        say(f"Nothing in {where.state.absolute()} yet. Next: launch.py demo, or launch.py train --local --data FOLDER")
+        say(
+            f"{where.state.absolute()} knows of no search, job or endpoint. Next: launch.py demo, or launch.py train "
+            "--local --data FOLDER"
+        )
         return
     print_table(
         ("kind", "name", "status", "created", "for", "trials"),
@@ -231,9 +234,17 @@ def _last_words(door: Door, kind: str, name: str, description: dict[str, Any]) -
 
 
 def _rules(door: Door, description: dict[str, Any]) -> list[str]:
-    """A line a rule, those with issues first."""
-    from launcher.verbs.rules import states
+    """A line a rule, those with issues first; one for all that say the same, which is that there is nothing to say."""
+    from itertools import groupby
+
+    from launcher.verbs.rules import FINE, states
 
     found = states(door, description)
-    width = max((len(state.rule) for state in found), default=0)
-    return [f"  {state.rule:<{width}} {state.status:<13} {state.details}".rstrip() for state in found]
+    told = [state for state in found if state.status != FINE]
+    width = max((len(state.rule) for state in told), default=0)
+    lines = [f"  {state.rule:<{width}} {state.status:<13} {state.details}".rstrip() for state in told]
+    quiet = sorted((state for state in found if state.status == FINE), key=lambda state: state.details)
+    for details, same in groupby(quiet, key=lambda state: state.details):
+        rules = ", ".join(state.rule for state in same)
+        lines.append(f"  {FINE} {f'({details}) ' if details else ''}{rules}")
+    return lines

@@ -40,12 +40,13 @@ def command(
       launch.py train --from-tuning SEARCH --epochs 20
     """
     from launcher.cli.console import print_json, say
+    from launcher.cli.running import run_training, say_price
     from launcher.config import load_preset, training_config
     from launcher.config.presets import Preset
     from launcher.config.tuned import tuned_preset, tuned_words
     from launcher.kept import watching
     from launcher.requests import create_training_job
-    from launcher.verbs import tuning
+    from launcher.verbs import cost, tuning
 
     if from_tuning and preset:
         raise click.UsageError("Give either --preset or --from-tuning, which brings its search's own recipe.")
@@ -63,6 +64,7 @@ def command(
     request = create_training_job(config.training)
     if dry_run:
         print_json(request)
+        say_price(where, cost.of_training, config.training)
         return
     door = where.open(starts=True, say=say)
     if not where.local:
@@ -70,8 +72,6 @@ def command(
 
         config = settled(door, config, given.managed, say=say)
     assert config.training is not None
-    from launcher.cli.running import run_training
-
     shown = ", ".join(f"{name}={value}" for name, value in config.training.hyperparameters.items())
     say(f"Training job {config.training.name}: {shown or 'the default hyperparameters'}")
     for name, uri in config.training.channels.items():

@@ -74,12 +74,13 @@ def command(
 
     from launcher.cli.console import print_json, say
     from launcher.cli.push import bar
+    from launcher.cli.running import say_price
     from launcher.cli.transforming import report_standing, run_transform
     from launcher.config import load_preset, transform_config
     from launcher.config.presets import Preset
     from launcher.config.transform_words import TransformWords, is_folder
     from launcher.requests import create_transform_job, create_transform_model
-    from launcher.verbs import models
+    from launcher.verbs import cost, models
     from launcher.verbs.selection import NothingLeft, settled
 
     placed = models.by_place(model)
@@ -107,11 +108,10 @@ def command(
         made = create_transform_model(transform)
         shown = {"create_model": made} if made else {}
         print_json({**shown, "create_transform_job": create_transform_job(transform)})
+        say_price(where, cost.of_transform, transform)
         return
     assert door is not None
     if not where.local:
-        from launcher.verbs import cost
-
         say(cost.of_transform(transform, region=door.region))
     run_transform(door, config.model_copy(update={"transform": transform}), where, wait=not no_wait, as_json=as_json,
                   score=scored)  # fmt: skip

@@ -72,10 +72,12 @@ def command(
       launch.py tune --resume SEARCH
     """
     from launcher.cli.console import print_json, say
+    from launcher.cli.running import say_price
     from launcher.config import load_preset, tuning_config
     from launcher.config.presets import Preset
     from launcher.config.tuning_words import TuneWords
     from launcher.requests import create_hyper_parameter_tuning_job
+    from launcher.verbs import cost
 
     if resume:
         unused = [name for name, value in {"preset": preset, "dry-run": dry_run, **words}.items() if value]
@@ -92,6 +94,7 @@ def command(
     request = create_hyper_parameter_tuning_job(config.tuning)
     if dry_run:
         print_json(request)
+        say_price(where, cost.of_tuning, config.tuning)
         return
     door = where.open(starts=True, say=say)
     if where.local:

@@ -34,7 +34,8 @@ def read(source: Path, layout: str = "auto", choice: Choice | None = None) -> Fo
     if layout not in ("auto", *LAYOUTS):
         raise DatasetError(f"Unknown layout '{layout}'; it must be auto, {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}.")
     if not source.is_dir():
-        raise DatasetError(f"No data at {source}: it is not a folder; give the folder that holds the images.")
+        what = "neither a folder nor a zip" if source.exists() else "there is nothing of that name"
+        raise DatasetError(f"No data at {source}: {what}; give the folder that holds the images, or a zip of it.")
     root = _inner(source)
     chosen = detect(root) if layout == "auto" else layout
     if choice is not None and chosen != "bins":

@@ -135,7 +135,8 @@ class TrainingCalls:
     def delete_training_job(self, **request: Any) -> Response:
         """Forget an ended job and its folder; what it put into OutputDataConfig stays.
 
-        But for checkpoints among it: a new job of that name would go on from them. Those kept elsewhere stay.
+        But for checkpoints among it: a new job of that name would go on from them. Those kept elsewhere stay, and those
+        that another job is at or would go on from.
         """
         operation = "DeleteTrainingJob"
         check(_SERVICE, operation, request)
@@ -145,7 +146,7 @@ class TrainingCalls:
         asked = store.read_json(folder / store.REQUEST) or {}
         checkpoints = asked.get("CheckpointConfig", {}).get("S3Uri")
         own = to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name
-        if checkpoints and own in to_path(checkpoints).parents:
+        if checkpoints and own in to_path(checkpoints).parents and not self._others_at(checkpoints, name):
             store.discard(to_path(checkpoints))
         try:
             self.store.remove(store.TRAINING_JOBS, name)
@@ -154,6 +155,15 @@ class TrainingCalls:
             reconcile.sweep(folder)
             self.store.remove(store.TRAINING_JOBS, name)
         return response()
+
+    def _others_at(self, checkpoints: str, name: str) -> bool:
+        """Whether another job than ``name`` keeps its checkpoints there."""
+        for other in self.store.names(store.TRAINING_JOBS):
+            asked = store.read_json(self.store.folder(store.TRAINING_JOBS, other) / store.REQUEST) or {}
+            place = asked.get("CheckpointConfig", {}).get("S3Uri")
+            if other != name and place and to_path(place) == to_path(checkpoints):
+                return True
+        return False
 
     def _record(self, name: str) -> dict[str, Any] | None:
         return reconcile.present(self.store.folder(store.TRAINING_JOBS, name), reconcile.training_document, self.clock)

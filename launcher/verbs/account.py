@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from launcher.aws import images, policies
 from launcher.aws.role import VARIABLE, assumed_role, find_role
@@ -51,6 +51,10 @@ def examine_account(wanted: Wanted, environment: Mapping[str, str], *, clients: 
         identity = identify(session)
     except LauncherError as exc:
         yield Finding("aws credentials", False, str(exc), "BAD")
+        return
+    except EndpointConnectionError as exc:
+        said = f"{_said(exc)}; is there a network, and is --region a region's name?"
+        yield Finding("aws credentials", False, said, "BAD")
         return
     except (ClientError, BotoCoreError) as exc:
         yield Finding("aws credentials", False, f"{_said(exc)}; log in again, or run `aws configure`", "BAD")

@@ -22,9 +22,9 @@ from launcher.verbs import outputs, training
 from launcher.verbs.logs import LogFollower
 from launcher.verbs.training import Description
 
-ISSUES, ERROR, IN_PROGRESS = "IssuesFound", "Error", "InProgress"
+ISSUES, ERROR, IN_PROGRESS, FINE = "IssuesFound", "Error", "InProgress", "NoIssuesFound"
 # What a person reads first.
-_ORDER = (ISSUES, ERROR, "Stopped", "Stopping", IN_PROGRESS, "NoIssuesFound")
+_ORDER = (ISSUES, ERROR, "Stopped", "Stopping", IN_PROGRESS, FINE)
 
 # Where a training leaves its tensors, under its /opt/ml, in output.tar.gz and in S3.
 _PLACES = ("", "debug", "output/data/debug", "output/tensors", "debug-output")

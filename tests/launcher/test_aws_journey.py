@@ -188,7 +188,8 @@ def test_what_was_started_in_another_region_is_found_there(launch: Launch) -> No
 
 
 def test_what_only_aws_heeds_is_told_here_and_an_update_is_refused(launch: Launch, tmp_path: Path) -> None:
-    (tmp_path / "photos" / "a").mkdir(parents=True)
+    for label in ("a", "b"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
     dry = launch("train", "--local", "--data", str(tmp_path / "photos"), "--spot", "--kms-key", "k", "--tag", "a=b",
                  "--input-mode", "fastfile", "--dry-run")  # fmt: skip
     assert "Only AWS heeds --kms-key, --tag, --spot, --input-mode; this is run on this machine." in dry.output

@@ -335,6 +335,15 @@ def test_a_deleted_jobs_own_checkpoints_go_with_it(
     assert (tmp_path / "output/job/output/model.tar.gz").is_file()
 
 
+def test_checkpoints_that_another_job_is_at_stay(door: Door, create: Create, ended: AtEnd, tmp_path: Path) -> None:
+    place = tmp_path / "output/job/checkpoints"
+    for name in ("job", "next"):
+        ended(create(name, checkpoints=to_uri(place)))
+    (place / "checkpoint.pt").write_bytes(b"weights")
+    door.sagemaker.delete_training_job(TrainingJobName="job")
+    assert (place / "checkpoint.pt").is_file()
+
+
 def test_an_unknown_job_is_a_validation_exception(door: Door) -> None:
     for call in (door.sagemaker.describe_training_job, door.sagemaker.stop_training_job):
         with pytest.raises(ClientError, match="not found") as refused:

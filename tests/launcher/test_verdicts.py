@@ -123,7 +123,7 @@ def test_status_shows_a_line_a_rule_with_issues_first(watched: Callable[[str], s
         ["DeadRelu", "IssuesFound", "at step 7: Lower the learning rate."],
         ["LowGPUUtilization", "IssuesFound", "RuleEvaluationConditionMet: the GPU sleeps."],
         ["Overfit", "Stopped", "The training ended before this rule had seen all of it."],
-        ["AllZero", "NoIssuesFound"],
+        ["NoIssuesFound", "AllZero"],
     ]
 
 
