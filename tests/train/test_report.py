@@ -236,7 +236,7 @@ def test_bad_files_are_listed_with_their_reasons(tmp_path: Path) -> None:
 def test_where_the_time_went_and_what_was_used(tmp_path: Path) -> None:
     found = seen(twelve(tmp_path, profile=profile(gpu=True)))
     assert "features 24.0 s" in found.text and "other 2.4 s" in found.text
-    assert "mostly 12.4 ms, one in twenty longer than 18.1 ms data 2.1 ms" in found.text
+    assert "median 12.4 ms, one in twenty longer than 18.1 ms; on average data 2.1 ms" in found.text
     for title in ("Processors, %", "Memory, GB", "GPU, %", "GPU memory, GB", "Disk reading, MB/s"):
         assert title in found.text
     assert "Network" not in found.text, "it was never used"
