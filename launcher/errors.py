@@ -2,7 +2,7 @@
 
 LauncherError          1  anything a person can put right; one sentence: what, why, what to do
 ├── ConfigError        2  a flag, a preset or a hyperparameter cannot be used
-├── NotFound           3  no job, endpoint, file or preset of that name
+├── NotFound           3  no job, endpoint, preset or picture of that name
 ├── EngineError        4  no engine, no environment, no image, no port, no disk
 ├── JobFailed          5  a training job or an endpoint ended as Failed
 ├── JobStopped         6  a training job was stopped, or ran out of time
@@ -31,7 +31,7 @@ class ConfigError(LauncherError):
 
 
 class NotFound(LauncherError):
-    """No job, endpoint, file or preset of that name."""
+    """No job, endpoint, preset or picture of that name."""
 
     status = 3
 

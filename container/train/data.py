@@ -95,7 +95,8 @@ def _check_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> list[s
             continue
         if name == TRAIN:
             raise DataError(
-                f"The class folder '{empty[0]}' of the train channel holds no images; add some, or remove the folder."
+                f"The class folder '{empty[0]}' of the train channel holds no images; add some, or remove the folder. "
+                "Data in another layout are first brought into this one by `launch.py data prepare`."
             )
         if name == VALIDATION:
             raise DataError(

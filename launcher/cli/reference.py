@@ -19,7 +19,7 @@ _INTRODUCTION = """\
 Generated from `--help` by `make docs`; do not edit.
 
 Data goes to standard output, progress to standard error. Exit status: 0 done · 1 anything else that a person can
-put right · 2 wrong words · 3 no such job, endpoint, file or preset · 4 no engine, environment, image or disk ·
+put right · 2 wrong words · 3 no such job, endpoint, preset or picture · 4 no engine, environment, image or disk ·
 5 a job or an endpoint failed · 6 a job was stopped or ran out of time · 7 the endpoint refused a request ·
 8 refused by AWS or the local door · 9 pictures or a model cannot be used · 130 interrupted (a job goes on).
 

@@ -74,6 +74,9 @@ def assign(
     wanted = {VALIDATION: validation_fraction, TEST: test_fraction}
     _take_missing(splits, {split: part for split, part in wanted.items() if not splits[split] and part > 0}, seed)
     filled = {split: members for split, members in splits.items() if members}
+    for split, part in wanted.items():
+        if split not in filled and part > 0:
+            warnings.append(f"Every class has too few images to take one for {split}, which training wants; add some.")
     for split in (VALIDATION, TEST):
         lacking = sorted(classes - {sample.label for sample in filled.get(split, [])})
         if split in filled and lacking:

@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from container.common.channels import IMAGE_SUFFIXES
+from container.common.names import nearest
 from launcher.doors import Door
 from launcher.errors import NotFound, PredictionError
 from launcher.verbs import named, training, tuning
@@ -188,7 +189,11 @@ def _instead(door: Door, name: str) -> str:
         # In AWS a name that is mistyped is not worth two more calls.
         if door.kind == "local" and named.exists(partial(kind.describe, door, name)):
             return f"`launch.py deploy --{option} {name} --local` puts the model of that name behind one"
-    return "`launch.py status` lists what there is"
+    if door.kind == "aws":
+        return "`launch.py status` lists what there is"
+    near = nearest(name, [each["EndpointName"] for each in door.sagemaker.list_endpoints()["Endpoints"]])
+    meant = f"did you mean '{near}'? " if near else ""
+    return f"{meant}`launch.py status` lists what there is, and --state or BYOC_STATE says where else to look"
 
 
 def explanation_png(prediction: dict[str, Any]) -> bytes | None:

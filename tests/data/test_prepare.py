@@ -138,6 +138,12 @@ def test_equal_files_under_two_classes_are_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_set_too_small_to_be_split_is_told(tmp_path: Path) -> None:
+    warnings = run(class_folders(tmp_path / "in", {"ants": 1, "bees": 1}), tmp_path / "out").warnings
+    assert [split in each for split, each in zip(("validation", "test"), warnings, strict=True)] == [True, True]
+    assert "too few images to take one" in warnings[0]
+
+
 def test_held_out_images_of_a_class_that_is_not_trained_on_are_left_out_and_told(tmp_path: Path) -> None:
     source = class_folders(tmp_path / "in" / "train", {"ants": 10, "bees": 10}).parent
     picture(source / "test" / "wasps" / "1.png", 900)
@@ -169,7 +175,8 @@ def test_equal_names_in_sub_folders_do_not_overwrite_each_other(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (lambda root: None, "not a folder"),
+        (lambda root: None, "there is nothing of that name"),
+        (lambda root: root.write_bytes(b"x"), "neither a folder nor a zip"),
         (lambda root: root.mkdir(), "No images found"),
         (lambda root: class_folders(root, {"ants": 5}), "at least two classes"),
     ],

@@ -180,6 +180,8 @@ def test_an_endpoint_of_this_machine_is_found_by_its_name(
             predictor.predict(b"bad")
         with pytest.raises(NotFound, match="There is no endpoint 'wasps'"):
             Predictor("wasps", local=True).predict(b"x")
+        with pytest.raises(NotFound, match=f"did you mean '{name}'?.*BYOC_STATE says where else to look"):
+            Predictor(name[:-1], local=True).predict(b"x")
     finally:
         endpoints.delete(door, name)
 
