@@ -256,7 +256,7 @@ def test_trials_that_are_folded_do_not_use_up_the_limit(account: Account) -> Non
     account.sagemaker.add_response("list_hyper_parameter_tuning_jobs", {"HyperParameterTuningJobSummaries": [summary]})
     job = {"TrainingJobArn": JOB_ARN, "CreationTime": NOW, "TrainingJobStatus": "Completed"}
     trial_of_s = {"TrainingJobName": "s-001-0000abcd", **job}
-    asked = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 1}
+    asked = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": 100}
     account.sagemaker.add_response(
         "list_training_jobs", {"TrainingJobSummaries": [trial_of_s], "NextToken": "a"}, asked
     )

@@ -160,6 +160,13 @@ def test_damaged_files_are_left_out_and_named(tmp_path: Path) -> None:
     assert "test accuracy" in seen(folder).text
 
 
+def test_a_long_name_may_be_broken_at_its_joints_alone(tmp_path: Path) -> None:
+    folder = twelve(tmp_path)
+    write_json(folder / "rules.json", [rule("DeadRelu", "IssuesFound", finding("net.layer4.1.relu_1<b>", "Wake."))])
+    page_ = seen(folder)
+    assert "net.layer4.1.relu_1<b>" in page_.text and ("wbr", {}) in page_.elements
+
+
 def test_what_the_job_was_at_is_drawn_when_it_was() -> None:
     phases = [
         {"name": "setup", "start": 0, "seconds": 10, "spans": [[0, 10]]},
