@@ -18,6 +18,7 @@ from moto import mock_aws
 from launcher import doors
 from launcher.aws.policies import find_scope, for_caller, for_role, trust
 from launcher.cli.root import root
+from launcher.errors import ConfigError
 
 LAUNCHER = Path(__file__).parents[2] / "launcher"
 SCOPE = find_scope(role="sage", bucket="photos", prefix="byoc", region="eu-west-1", account="123456789012",
@@ -148,6 +149,12 @@ def test_the_role_is_passed_to_sagemaker_alone_and_by_its_path() -> None:
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert "arn:aws-cn:s3:::sagemaker-cn-north-1-210987654321" in json.dumps(for_role(scope))
     assert "kms:" not in json.dumps(for_caller(scope)) and "ec2:" not in json.dumps(for_role(scope))
+
+
+@pytest.mark.parametrize("key", ["foo", "alias/mine", "arn:aws:kms:eu-west-1:123456789012:alias/mine"])
+def test_a_key_is_named_by_its_arn(key: str) -> None:
+    with pytest.raises(ConfigError, match="--kms-key cannot be"):
+        find_scope(role="sage", bucket=None, prefix="p", region=None, account=None, key=key)
 
 
 def test_documents_are_printed_one_by_one_or_all() -> None:
