@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from container.common import channels
@@ -62,7 +63,8 @@ def detect(root: Path) -> str:
         return "bins"
     if _is_fingers(root):
         return "fingers"
-    if any(channels.is_image(sample.path) for sample in _folder(root).samples):
+    inside = chain.from_iterable(files_under(folder) for folder, _ in _class_folders(root))
+    if any(channels.is_image(path) for path, problem in inside if not problem):
         return "folder"
     raise DatasetError(
         f"No images found in {root}: neither files named like 'a1_3R.png' in train/ and test/, nor bin-images/ beside "
@@ -117,22 +119,22 @@ def _dogs(root: Path) -> Found:
 
 def _folder(root: Path) -> Found:
     found = Found(layout="folder")
-    splits = [(folder, channels.split_of(folder.name)) for folder in folders_in(root)]
-    nested = [(folder, split) for folder, split in splits if split and folders_in(folder)]
-    for folder, split in nested:
-        _classes(found, root, folder, split)
-    if not nested:
-        _classes(found, root, root, None)
-    return found
-
-
-def _classes(found: Found, root: Path, above: Path, split: str | None) -> None:
-    for folder in folders_in(above):
+    for folder, split in _class_folders(root):
         before = len(found.samples)
         label = folder.name
         found.samples.extend(Sample(path, label, split) for path in _files(found, folder))
         if len(found.samples) == before:
             found.warnings.append(f"The class folder {folder.relative_to(root)} holds no file and is passed over.")
+    return found
+
+
+def _class_folders(root: Path) -> list[tuple[Path, str | None]]:
+    """The class folders with the split that each stands in, where the set is divided."""
+    splits = [(folder, channels.split_of(folder.name)) for folder in folders_in(root)]
+    found: list[tuple[Path, str | None]] = [
+        (inner, split) for folder, split in splits if split for inner in folders_in(folder)
+    ]
+    return found or [(folder, None) for folder, _ in splits]
 
 
 def _files(found: Found, folder: Path) -> Iterator[Path]:
