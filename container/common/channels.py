@@ -59,9 +59,9 @@ def _look(root: Path) -> tuple[dict[str, Path], list[str]]:
         return found, warnings
     inner, faults = _by_split(found[TRAIN])
     # A class may be called "train"; its folder then holds images, and stands beside other classes.
-    if TRAIN not in inner or not _folders(inner[TRAIN]):
+    if TRAIN not in inner or not folders(inner[TRAIN]):
         return found, warnings
-    strangers = [p.name for p in _folders(found[TRAIN]) if split_of(p.name) is None]
+    strangers = [p.name for p in folders(found[TRAIN]) if split_of(p.name) is None]
     if not strangers:
         return inner, warnings + faults
     return found, [
@@ -75,7 +75,7 @@ def _by_split(root: Path) -> tuple[dict[str, Path], list[str]]:
     """The first folder of each split, canonical names first, and sentences on the folders that are left."""
     found: dict[str, Path] = {}
     warnings: list[str] = []
-    for folder in sorted(_folders(root), key=lambda p: (_rank(p.name), p.name)):
+    for folder in sorted(folders(root), key=lambda p: (_rank(p.name), p.name)):
         split = split_of(folder.name)
         if split is None:
             if folder.name not in _OTHERS:
@@ -87,8 +87,9 @@ def _by_split(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, warnings
 
 
-def _folders(root: Path) -> list[Path]:
-    return [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")] if root.is_dir() else []
+def folders(root: Path) -> list[Path]:
+    """The visible folders in ``root``, in the order of classes' indices; none where it is no folder."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
 
 
 def _names() -> list[str]:

@@ -10,14 +10,9 @@ from container.common import channels
 from container.common.errors import DataError, HyperparameterError
 
 
-def folders(root: Path) -> list[Path]:
-    """The class folders in a split's folder, in the order of their indices."""
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
 def names(root: Path) -> tuple[str, ...]:
     """The classes of the train split at ``root``, in index order. Raises DataError for fewer than two."""
-    found = tuple(p.name for p in folders(root))
+    found = tuple(p.name for p in channels.folders(root))
     if len(found) >= 2:
         return found
     if not found:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from container.common import channels
-from container.common import classes as class_folders
 from container.common.channels import SPLITS, TEST, TRAIN, VALIDATION
+from container.common.classes import names as class_names
 from container.common.errors import DataError
 from container.common.hyperparameters import Hyperparameters
 from container.common.names import did_you_mean
@@ -56,7 +56,7 @@ def find(root: Path, hyperparameters: Hyperparameters) -> Dataset:
             f"The 'train' channel is missing: {root} holds {', '.join(there) or 'nothing'}; "
             "give a channel named train with a folder of images for each class."
         )
-    classes = class_folders.names(folders[TRAIN])
+    classes = class_names(folders[TRAIN])
     splits = {name: _scan(name, folders[name], classes) for name in SPLITS if name in folders}
     warnings = [*channels.overlooked(root), *_check_classes(splits, classes)]
     _make_missing(splits, classes, hyperparameters)
@@ -64,7 +64,7 @@ def find(root: Path, hyperparameters: Hyperparameters) -> Dataset:
 
 
 def _scan(name: str, root: Path, classes: tuple[str, ...]) -> Split:
-    unknown = [p.name for p in class_folders.folders(root) if p.name not in classes]
+    unknown = [p.name for p in channels.folders(root) if p.name not in classes]
     if unknown:
         raise DataError(
             f"The {name} channel holds the class '{unknown[0]}', which the train channel does not have."

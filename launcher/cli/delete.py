@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -182,6 +182,7 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     from launcher.cli.console import confirm, say
     from launcher.errors import LauncherError, NotFound
     from launcher.kept import forget_config
+    from launcher.local.layout import own_checkpoints
     from launcher.sagemaker import TRAINING_ENDED
     from launcher.verbs import training
 
@@ -195,9 +196,10 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     status = description["TrainingJobStatus"]
     if status not in TRAINING_ENDED:
         raise LauncherError(f"Training job {name} is {status}; stop it first with `launch.py stop {name}`.")
-    checkpoints = _own_checkpoints(description) if door.kind == "local" else None
+    checkpoints = own_checkpoints(description) if door.kind == "local" else None
+    kept = checkpoints if checkpoints and _holds_any(checkpoints) else None
     if not yes:
-        parts = "its log, checkpoints" if checkpoints else "its log"
+        parts = "its log, checkpoints" if kept else "its log"
         confirm(f"Delete the training job {name} ({status}) with {parts} and working files?")
     door.sagemaker.delete_training_job(TrainingJobName=name)
     forget_config("training-jobs", name, where.state)
@@ -205,16 +207,9 @@ def _delete_job(where: DoorWords, name: str, *, yes: bool) -> None:
     model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     if model:
         say(f"Its model stays at {model}")
-    if checkpoints:
-        stay = checkpoints.is_dir() and any(checkpoints.iterdir())
-        say(f"Its checkpoints {f'stay at {checkpoints}, where another job is' if stay else 'are gone with it'}.")
+    if kept:
+        say(f"Its checkpoints {f'stay at {kept}, where another job is' if _holds_any(kept) else 'are gone with it'}.")
 
 
-def _own_checkpoints(description: dict[str, Any]) -> Path | None:
-    """The folder with a job's checkpoints, where it holds any and goes with the job."""
-    from launcher.local.uris import to_path
-
-    place = description.get("CheckpointConfig", {}).get("S3Uri", "")
-    own = to_path(description["OutputDataConfig"]["S3OutputPath"]) / description["TrainingJobName"]
-    found = to_path(place) if place else own
-    return found if own in found.parents and found.is_dir() and any(found.iterdir()) else None
+def _holds_any(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

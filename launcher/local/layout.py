@@ -118,6 +118,16 @@ def checkpoint_mount(request: dict[str, Any]) -> Mount | None:
     return Mount(folder, config.get("LocalPath", CHECKPOINTS).rstrip("/"), read_only=False)
 
 
+def own_checkpoints(asked: dict[str, Any]) -> Path | None:
+    """Where the job of this request, or description, keeps checkpoints beside its output, which go with it.
+
+    None where they lie elsewhere, or there are none.
+    """
+    place = asked.get("CheckpointConfig", {}).get("S3Uri")
+    output = to_path(asked["OutputDataConfig"]["S3OutputPath"]) / asked["TrainingJobName"]
+    return to_path(place) if place and output in to_path(place).parents else None
+
+
 def cache_mount(state: Path) -> Mount:
     """The folder that all training jobs of a state folder share: decoded images, features, exported backbones."""
     return Mount(store.private_folder(state, store.CACHE), f"{_ROOT}/cache", read_only=False)

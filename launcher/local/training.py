@@ -10,6 +10,7 @@ from typing import Any
 from launcher.errors import EngineError, LauncherError
 from launcher.local import debugger, reconcile, store, verdicts
 from launcher.local.ending import ask_to_stop, settle
+from launcher.local.layout import own_checkpoints
 from launcher.local.records import new_training_record
 from launcher.local.settings import Settings
 from launcher.local.store import Document, Store
@@ -144,10 +145,9 @@ class TrainingCalls:
         folder, record = self._job(operation, name)
         settle(operation, folder, record["TrainingJobStatus"], TRAINING_ENDED)
         asked = store.read_json(folder / store.REQUEST) or {}
-        checkpoints = asked.get("CheckpointConfig", {}).get("S3Uri")
-        own = to_path(asked["OutputDataConfig"]["S3OutputPath"]) / name
-        if checkpoints and own in to_path(checkpoints).parents and not self._others_at(checkpoints, name):
-            store.discard(to_path(checkpoints))
+        checkpoints = own_checkpoints(asked) if asked else None
+        if checkpoints and checkpoints.is_dir() and not self._others_at(checkpoints, name):
+            store.discard(checkpoints)
         try:
             self.store.remove(store.TRAINING_JOBS, name)
         except EngineError:
@@ -156,12 +156,12 @@ class TrainingCalls:
             self.store.remove(store.TRAINING_JOBS, name)
         return response()
 
-    def _others_at(self, checkpoints: str, name: str) -> bool:
+    def _others_at(self, checkpoints: Path, name: str) -> bool:
         """Whether another job than ``name`` keeps its checkpoints there."""
         for other in self.store.names(store.TRAINING_JOBS):
             asked = store.read_json(self.store.folder(store.TRAINING_JOBS, other) / store.REQUEST) or {}
             place = asked.get("CheckpointConfig", {}).get("S3Uri")
-            if other != name and place and to_path(place) == to_path(checkpoints):
+            if other != name and place and to_path(place) == checkpoints:
                 return True
         return False
 

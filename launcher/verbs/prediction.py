@@ -185,13 +185,13 @@ def _refusal(error: ClientError, door: Door, name: str, what: str) -> Exception:
 
 def _instead(door: Door, name: str) -> str:
     """What helps who asks a job, or a search, in place of an endpoint."""
-    for option, kind in (("job", training), ("from-tuning", tuning)):
-        # In AWS a name that is mistyped is not worth two more calls.
-        if door.kind == "local" and named.exists(partial(kind.describe, door, name)):
-            return f"`launch.py deploy --{option} {name} --local` puts the model of that name behind one"
     if door.kind == "aws":
+        # A name that is mistyped is not worth more calls.
         return "`launch.py status` lists what there is"
-    near = nearest(name, [each["EndpointName"] for each in door.sagemaker.list_endpoints()["Endpoints"]])
+    for option, kind in (("job", training), ("from-tuning", tuning)):
+        if named.exists(partial(kind.describe, door, name)):
+            return f"`launch.py deploy --{option} {name} --local` puts the model of that name behind one"
+    near = nearest(name, [each["EndpointName"] for each in door.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]])
     meant = f"did you mean '{near}'? " if near else ""
     return f"{meant}`launch.py status` lists what there is, and --state or BYOC_STATE says where else to look"
 

@@ -16,7 +16,9 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.validate import ParamValidator
+from click.testing import CliRunner
 
+from launcher.cli.root import root
 from launcher.config.run import Training
 from launcher.doors import Door
 from launcher.local.supervisor import sentence
@@ -335,13 +337,26 @@ def test_a_deleted_jobs_own_checkpoints_go_with_it(
     assert (tmp_path / "output/job/output/model.tar.gz").is_file()
 
 
-def test_checkpoints_that_another_job_is_at_stay(door: Door, create: Create, ended: AtEnd, tmp_path: Path) -> None:
+def test_checkpoints_that_another_job_is_at_stay(create: Create, ended: AtEnd, tmp_path: Path, state: Path) -> None:
     place = tmp_path / "output/job/checkpoints"
     for name in ("job", "next"):
         ended(create(name, checkpoints=to_uri(place)))
     (place / "checkpoint.pt").write_bytes(b"weights")
-    door.sagemaker.delete_training_job(TrainingJobName="job")
-    assert (place / "checkpoint.pt").is_file()
+    said = [CliRunner().invoke(root, ["delete", name, "--yes", "--local", "--state", str(state)]).stderr
+            for name in ("job", "next")]  # fmt: skip
+    assert f"Its checkpoints stay at {place}, where another job is." in said[0]
+    assert (place / "checkpoint.pt").is_file(), "of the other one they lie elsewhere than beside its output"
+    assert "Its checkpoints" not in said[1]
+
+
+def test_that_a_jobs_checkpoints_go_with_it_is_said(create: Create, ended: AtEnd, tmp_path: Path, state: Path) -> None:
+    place = tmp_path / "output/job/checkpoints"
+    ended(create("job", checkpoints=to_uri(place)))
+    (place / "checkpoint.pt").write_bytes(b"weights")
+    words = ["delete", "job", "--local", "--state", str(state)]
+    assert "with its log, checkpoints and working files?" in CliRunner().invoke(root, words).output
+    assert "Its checkpoints are gone with it." in CliRunner().invoke(root, [*words, "--yes"]).stderr
+    assert not place.exists()
 
 
 def test_an_unknown_job_is_a_validation_exception(door: Door) -> None:

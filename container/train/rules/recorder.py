@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
@@ -25,10 +24,10 @@ from torch import Tensor, bfloat16, nn
 
 from container.common.errors import first_line
 from container.train.rules.disk import Disk
+from container.train.rules.layers import Calls, spread
 from container.train.rules.needs import (
     ALIVE,
     FIRST_STEPS,
-    LAYERS,
     ONCE,
     OUTPUT_ROWS,
     ROWS,
@@ -41,7 +40,6 @@ from container.train.rules.needs import (
 from container.train.rules.step_files import StepWriter
 from container.train.rules.weight_tensors import SAMPLE
 
-Layer = TypeVar("Layer")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 # What saving for rules may take of a training's time, once it has taken so many seconds in all: a disk or a network
@@ -99,12 +97,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
         self._facts: Mapping[str, np.ndarray] = {}
         self._loss: nn.Module | None = None
         self._done: set[str] = set()
-        # Each call of each ReLU is a layer: the blocks of torchvision's ResNets have one module that is called two or
-        # three times. Which calls there are is seen at the first step; sites are those that are looked at.
-        self._relu_calls: Counter[nn.Module] = Counter()
-        self._relu_seen: list[tuple[nn.Module, int]] = []
-        self._relu_sites: set[tuple[nn.Module, int]] = set()
-        self._relus_known = False
+        self._relus = Calls()
         self._schedule: dict[Any, list[SaveConfigMode]] = {}
         self._disk: Disk | None = None
         super().__init__(*args, **kwargs)
@@ -154,8 +147,8 @@ class Recorder(smd.Hook):  # type: ignore[misc]
             for relu in relus:
                 relu.register_forward_pre_hook(self._keep_variance)
                 relu.register_forward_hook(self._keep_activity)
-            self._relu_sites = {(relu, 0) for relu in _spread(relus)}
-            for activation in _spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
+            self._relus = Calls(relus)
+            for activation in spread([m for m in module.modules() if type(m) in _ACTIVATIONS]):
                 activation.register_forward_pre_hook(self._keep_inputs)
 
     @staticmethod
@@ -169,10 +162,7 @@ class Recorder(smd.Hook):  # type: ignore[misc]
     def forward_pre_hook(self, module: nn.Module, inputs: Any) -> None:
         """A step begins: with smdebug's whole apparatus where it is saved, and without where it is not."""
         self._done.clear()
-        if self._relu_seen and not self._relus_known:
-            self._relus_known = True
-            self._relu_sites = set(_spread(self._relu_seen))
-        self._relu_calls.clear()
+        self._relus.begin()
         if self._disk is not None:
             self._disk.pass_on()
             self._give_sign(self._disk)
@@ -341,22 +331,17 @@ class Recorder(smd.Hook):  # type: ignore[misc]
 
     @_harmless
     def _keep_variance(self, module: nn.Module, inputs: Any) -> None:
-        if self._idle:
-            return
-        call = self._relu_calls[module]
-        if (module, call) in self._relu_sites and self._wants("relu_inputs"):
-            self._keep(f"{_called(module, call)}_relu_input_variance", lambda: _some(inputs[0]).float().var())
+        if not self._idle and (name := self._relus.name(module)) and self._wants("relu_inputs"):
+            self._keep(f"{name}_relu_input_variance", lambda: _some(inputs[0]).float().var())
 
     @_harmless
     def _keep_activity(self, module: nn.Module, _inputs: Any, outputs: Tensor) -> None:
         if self._idle:
             return
-        call = self._relu_calls[module]
-        self._relu_calls[module] += 1
-        if not self._relus_known:
-            self._relu_seen.append((module, call))
-        if (module, call) in self._relu_sites and self._wants("relu_activity") and outputs.ndim > 1:
-            self._keep(f"{_called(module, call)}_relu_activity", lambda: _activity(_some(outputs)))
+        name = self._relus.name(module)
+        self._relus.count(module)
+        if name and self._wants("relu_activity") and outputs.ndim > 1:
+            self._keep(f"{name}_relu_activity", lambda: _activity(_some(outputs)))
 
     @_harmless
     def _keep_inputs(self, module: nn.Module, inputs: Any) -> None:
@@ -383,18 +368,6 @@ def _some(values: Tensor) -> Tensor:
     if some.ndim == 4:
         some = some[:, :, :: max(1, some.shape[2] // SIDE), :: max(1, some.shape[3] // SIDE)]
     return some
-
-
-def _called(module: nn.Module, call: int) -> str:
-    """A module's name; of a later call in a step, with its number."""
-    return f"{module._module_name}_{call}" if call else str(module._module_name)
-
-
-def _spread(layers: list[Layer]) -> list[Layer]:
-    """At most LAYERS of ``layers``, evenly chosen, the first and the last among them."""
-    if len(layers) <= LAYERS:
-        return layers
-    return [layers[round(index * (len(layers) - 1) / (LAYERS - 1))] for index in range(LAYERS)]
 
 
 def saving(trained: int, evaluated: int, *, first_steps: int = 0) -> smd.SaveConfig:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,18 @@ def test_a_writing_process_that_is_lost_fails_no_training_and_is_gone_at_its_end
     assert not Path(f"/proc/{recorder._disk.pid}").exists()
 
 
+def trained(folder: Path, module: nn.Module, *, steps: int, an_epoch: int) -> Any:
+    """The tensors of the first ``steps`` of a training."""
+    criterion, recorder = CrossEntropyLoss(), Recorder(out_dir=str(folder))
+    recorder.plan(total=max(steps, an_epoch), an_epoch=an_epoch, most=50, whole=False, facts={})
+    recorder.attach(module, criterion, probes=True)
+    recorder.set_mode(smd.modes.TRAIN)
+    for _ in range(steps):
+        criterion(module(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
+    recorder.close()
+    return create_trial(str(folder))
+
+
 class Block(nn.Module):
     """As torchvision's: one ReLU that is called twice, here dead when it is called the second time."""
 
@@ -116,15 +129,7 @@ class Block(nn.Module):
 
 
 def test_each_call_of_a_relu_is_a_layer(tmp_path: Path) -> None:
-    module, criterion = nn.Sequential(Block(), nn.Linear(3, 3)), CrossEntropyLoss()
-    recorder = Recorder(out_dir=str(tmp_path / "tensors"))
-    recorder.plan(total=20, an_epoch=4, most=50, whole=False, facts={})
-    recorder.attach(module, criterion, probes=True)
-    recorder.set_mode(smd.modes.TRAIN)
-    for _ in range(20):
-        criterion(module(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
-    recorder.close()
-    trial = create_trial(str(tmp_path / "tensors"))
+    trial = trained(tmp_path / "tensors", nn.Sequential(Block(), nn.Linear(3, 3)), steps=20, an_epoch=4)
     assert trial.tensor("0.relu_relu_activity").value(5).max() > 0
     assert trial.tensor("0.relu_1_relu_activity").value(5).max() == 0
     rule = make(Configuration("DeadRelu", {}), trial)
@@ -134,15 +139,7 @@ def test_each_call_of_a_relu_is_a_layer(tmp_path: Path) -> None:
 
 def test_a_sign_is_given_between_the_steps_that_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("container.train.rules.recorder.SECONDS_BETWEEN_SIGNS", 0.0)
-    layer, criterion = nn.Linear(4, 3), CrossEntropyLoss()
-    recorder = Recorder(out_dir=str(tmp_path / "tensors"))
-    recorder.plan(total=40_000, an_epoch=40_000, most=50, whole=False, facts={})
-    recorder.attach(layer, criterion, probes=True)
-    recorder.set_mode(smd.modes.TRAIN)
-    for _ in range(50):
-        criterion(layer(torch.randn(6, 4)), torch.arange(6) % 3, 6.0).backward()
-    recorder.close()
-    trial = create_trial(str(tmp_path / "tensors"))
+    trial = trained(tmp_path / "tensors", nn.Linear(4, 3), steps=50, an_epoch=40_000)
     last = tmp_path / "tensors/index/000000000" / f"{max(trial.steps()):012d}_worker_0.json"
     assert max(trial.steps()) < 20
     assert (tmp_path / "tensors" / ALIVE).stat().st_mtime_ns > last.stat().st_mtime_ns
