@@ -102,7 +102,7 @@ def training_config(words: TrainWords, preset: Preset, place: Place, *, now: dat
     values = {**_hyphenated(preset.hyperparameters), **_hyphenated(words.hyperparameters)}
     parsed = _hyperparameters(values)
     found = _channels(words, place)
-    if place.local:
+    if place.local and not words.image:  # what another image takes for data, it knows itself
         _check_classes(found, parsed)
     if parsed.weights == "channel" and channel_names.WEIGHTS not in found:
         raise ConfigError(

@@ -142,6 +142,8 @@ def test_a_folder_without_classes_is_found_before_anything_starts(tmp_path: Path
         for words in (TrainWords(data=str(folder)), TrainWords(channels={"training": str(folder)})):
             with pytest.raises(UnusableData, match=sentence):
                 training_config(words, Preset(), local)
+    own = TrainWords(data=str(images / "bee"), image="mine:1")
+    assert training_config(own, Preset(), local).training is not None, "another image may take other data"
     ordered = TrainWords(data=str(images), hyperparameters={"ordered-classes": "true"})
     with pytest.raises(ConfigError, match="the class 'ant' is no number"):
         training_config(ordered, Preset(), local)
